@@ -4,15 +4,16 @@
 
 # %% auto #0
 __all__ = ['COLUMNS', 'average_precision', 'read_table', 'sentence', 'check_predictions', 'read_predictions',
-           'average_precisions', 'mean_average_precision', 'score_submission']
+           'average_precisions', 'mean_average_precision', 'score_submission', 'box_jaccard', 'mask_iou',
+           'macro_f1_precision']
 
-# %% ../nbs/01_metrics.ipynb #ef403fba
+# %% ../nbs/01_metrics.ipynb #c22c615a
 import csv, sys
 import numpy as np
 import pandas as pd
 import sklearn
 from pathlib import Path
-from sklearn.metrics import average_precision_score
+from sklearn.metrics import average_precision_score, precision_recall_fscore_support
 from .challenge import InputError
 
 # %% ../nbs/01_metrics.ipynb #e6568327
@@ -140,3 +141,39 @@ def score_submission(
     labels = read_table(labels_path, remedy, COLUMNS[:2])
     if labels.empty: raise InputError(f"{labels_path} has no rows below its header; {remedy}.")
     return dict(mean_average_precision=mean_average_precision(predictions, labels, k))
+
+# %% ../nbs/01_metrics.ipynb #3a6d84e2
+def box_jaccard(
+    predicted, # n x 4: xmin, ymin, xmax, ymax
+    actual, # n x 4; InputError if one has no area
+) -> np.ndarray: # n values between 0 and 1
+    "Jaccard index of each predicted box with the true one in the same row."
+    a, b = np.asarray(predicted, dtype=float).reshape(-1, 4), np.asarray(actual, dtype=float).reshape(-1, 4)
+    area = lambda box: np.prod(np.maximum(box[:, 2:] - box[:, :2], 0), axis=1)
+    if (flat := area(b) <= 0).any(): raise InputError(f"the true box in row {flat.argmax()} has no area; correct the labels.")
+    shared = area(np.hstack([np.maximum(a[:, :2], b[:, :2]), np.minimum(a[:, 2:], b[:, 2:])]))
+    return shared / (area(a) + area(b) - shared)
+
+# %% ../nbs/01_metrics.ipynb #b590f062
+def mask_iou(
+    pairs, # yields (predicted, actual): two arrays of one shape, 0 or 1
+) -> float: # between 0 and 1; InputError when there is not one positive pixel in either
+    "Intersection over union, both summed over all pixels of all pairs."
+    shared = covered = 0
+    for predicted, actual in pairs:
+        shared += np.count_nonzero(np.logical_and(predicted, actual))
+        covered += np.count_nonzero(np.logical_or(predicted, actual))
+    if not covered: raise InputError("no pixel is positive, predicted or true; give labels that have positives.")
+    return shared / covered
+
+# %% ../nbs/01_metrics.ipynb #9b3561c3
+def macro_f1_precision(
+    actual, # class of each frame
+    predicted, # class of each frame
+    classes, # those that count; the others are left out of the mean, not out of the frames
+) -> dict: # f1 and precision, each the plain mean over `classes`, and both for each class
+    "Macro F1 and macro precision over some of the classes."
+    precision, _, f1, _ = precision_recall_fscore_support(actual, predicted, labels=list(classes), zero_division=0)
+    return dict(f1=float(f1.mean()), precision=float(precision.mean()),
+                **{f'f1_{c}': float(v) for c, v in zip(classes, f1)},
+                **{f'precision_{c}': float(v) for c, v in zip(classes, precision)})
