@@ -8,7 +8,7 @@ __all__ = ['BLUE', 'ORANGE', 'GREEN', 'LAYOUT', 'SHOWN', 'split_whales', 'encoun
            'sample_queries', 'with_new_whales', 'standard_scenarios', 'scenario_table', 'plot_scenarios',
            'official_like_scenarios', 'write_scenarios', 'read_scenarios', 'lay_out']
 
-# %% ../../whale_nbs/03_scenarios.ipynb #818e71a8
+# %% ../../whale_nbs/03_scenarios.ipynb #fa09b186
 import json, os, shutil
 import numpy as np, pandas as pd
 import matplotlib.pyplot as plt, seaborn as sns
@@ -17,7 +17,8 @@ from itertools import combinations
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from ..challenge import InputError
-from .survey import MARKER, building, write_metadata
+from ..provenance import MARKER, building
+from .survey import write_metadata
 
 # %% ../../whale_nbs/03_scenarios.ipynb #0c71e203
 BLUE, ORANGE, GREEN = sns.color_palette('colorblind')[:3] # answers, asks, both

@@ -5,18 +5,17 @@
 # %% auto #0
 __all__ = ['base_recipe', 'recipes', 'input_shape', 'decode', 'TrainingPhotos', 'augmentation', 'trainable', 'draw_weights',
            'DynamicMarginLoss', 'start', 'steps', 'batches', 'optimiser', 'train_epoch', 'make_exam', 'validate',
-           'hardware', 'commit', 'provenance', 'save_checkpoint', 'load_checkpoint', 'plot_curves', 'settle_recipe',
-           'read_history', 'finish', 'one_epoch', 'train']
+           'provenance', 'save_checkpoint', 'load_checkpoint', 'plot_curves', 'settle_recipe', 'read_history', 'finish',
+           'one_epoch', 'train']
 
-# %% ../../whale_nbs/05_training.ipynb #b27f5c50
-import hashlib, json, math, os, platform, shutil, subprocess
+# %% ../../whale_nbs/05_training.ipynb #b6013199
+import hashlib, json, math, os, shutil
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
 import timm
 import torch
-import whaledo
 from accelerate import Accelerator
 from accelerate.utils import set_seed
 from concurrent.futures import ThreadPoolExecutor
@@ -31,6 +30,7 @@ from tqdm.auto import tqdm
 from types import SimpleNamespace
 from ..challenge import InputError
 from ..metrics import mean_average_precision
+from ..provenance import commit, hardware
 from .inference import PhotoDataset, build_model, default_config, embed_batch, n_cpus, normalise, rank_scenario, save_model
 from .scenarios import labels, split_whales, standard_scenarios
 
@@ -231,21 +231,6 @@ def validate(
         queries = pd.DataFrame(dict(query_id=[f'{s.scenario_id}-{i}' for i in s.queries], query_image_id=s.queries))
         found.append(rank_scenario(queries, s.database, vectors))
     return mean_average_precision(pd.concat(found), exam.labels)
-
-# %% ../../whale_nbs/05_training.ipynb #cf7207e9
-def hardware() -> str:
-    "The GPU, or the processor and how many cores may be used."
-    if torch.cuda.is_available(): return f'{torch.cuda.device_count()} x {torch.cuda.get_device_name()}'
-    names = [l.split(':')[1].strip() for l in open('/proc/cpuinfo') if l.startswith('model name')] \
-        if os.path.exists('/proc/cpuinfo') else []
-    return f'{n_cpus()} cores {names[0] if names else platform.processor()}'
-
-def commit() -> str:
-    "The commit of the code that runs, with a + when files differ from it; empty outside a repository."
-    git = ['git', '-C', str(Path(whaledo.__file__).parent)]
-    head = subprocess.run([*git, 'rev-parse', '--short', 'HEAD'], capture_output=True, text=True)
-    dirty = subprocess.run([*git, 'status', '--porcelain', '--untracked-files=no'], capture_output=True, text=True)
-    return head.stdout.strip() + '+' * bool(dirty.stdout.strip()) if head.returncode == 0 else ''
 
 # %% ../../whale_nbs/05_training.ipynb #88fde950
 def provenance(
