@@ -2,10 +2,17 @@
 .DEFAULT_GOAL := help
 SHELL := bash
 
-DATA_DIR       ?= data
-SUBMISSION_DIR ?= submission
 CHALLENGE      ?= whale
+OF             := $(if $(filter whale,$(CHALLENGE)),,-$(CHALLENGE))
+DATA_DIR       ?= data$(OF)
+SUBMISSION_DIR ?= submission$(OF)
 ENGINE         ?= auto
+LIMITS         ?=
+SKIP_GPU       ?= false
+CPU_OR_GPU     ?= $(if $(shell command -v nvidia-smi),gpu,cpu)
+BASE_IMAGE     ?=
+BUILD_OPTIONS  ?=
+SUBMISSION_IMAGE ?=
 SURVEY_DIR     ?=
 VALID          ?= .25
 RECIPE         ?= small
@@ -17,13 +24,17 @@ PYTHON         ?= $(shell command -v python3.11 || command -v python3)
 
 BIN     := .venv/bin
 WHALEDO := $(BIN)/whaledo
+RUN     := --submission-dir $(SUBMISSION_DIR) --challenge $(CHALLENGE)
+SEALED  := --data-dir $(DATA_DIR) $(RUN) --engine $(ENGINE) $(if $(filter true 1 yes,$(SKIP_GPU)),--no-gpu)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
+export SUBMISSION_IMAGE
 
 help: ## print this menu
 	@echo "whaledo: recognise individual whales in survey photos"; echo
-	@grep -hE '^[a-z-]+:.*## ' Makefile | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
-	@echo; echo "  variables: DATA_DIR=$(DATA_DIR) SUBMISSION_DIR=$(SUBMISSION_DIR) CHALLENGE=$(CHALLENGE) ENGINE=$(ENGINE) RECIPE=$(RECIPE) SEED=$(SEED)"
-	@echo "             SURVEY_DIR= VALID=$(VALID) PRETRAINED= EPOCHS= PYTHON="
+	@grep -hE '^[a-z-]+:.*## ' Makefile | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
+	@echo; echo "  variables: CHALLENGE=$(CHALLENGE) DATA_DIR=$(DATA_DIR) SUBMISSION_DIR=$(SUBMISSION_DIR) ENGINE=$(ENGINE) LIMITS= SKIP_GPU=$(SKIP_GPU)"
+	@echo "             SURVEY_DIR= VALID=$(VALID) RECIPE=$(RECIPE) PRETRAINED= EPOCHS= SEED=$(SEED) RECORD= PYTHON="
+	@echo "             CPU_OR_GPU=$(CPU_OR_GPU) SUBMISSION_IMAGE= BASE_IMAGE= BUILD_OPTIONS="
 
 setup: .venv/ready .venv-runtime/ready ## make both environments, install the sandbox and the notebook hooks
 	@$(PYTHON) runtime/setup_sandbox.py
@@ -48,8 +59,8 @@ setup: .venv/ready .venv-runtime/ready ## make both environments, install the sa
 	.venv-runtime/bin/python runtime/tests/test_imports.py
 	@touch $@
 
-demo: setup ## render a survey, train, pack, run sealed off, score, show: the whole way in about five minutes
-	$(WHALEDO) demo --data-dir $(DATA_DIR) --engine $(ENGINE)
+demo: setup ## make data, train, pack, run sealed off, score, show: the whole way in about five minutes
+	$(WHALEDO) demo --data-dir $(DATA_DIR) --challenge $(CHALLENGE) --seed $(SEED) --engine $(ENGINE)
 
 test: setup ## export and clean change nothing, every notebook passes, so does the library
 	bash tests/run
@@ -57,10 +68,19 @@ test: setup ## export and clean change nothing, every notebook passes, so does t
 lab: setup ## open JupyterLab
 	$(BIN)/jupyter lab
 
-export: setup ## write the library and the submission from the notebooks
+# which module is which submission
+COPIES := whaledo/whale/inference.py:submission_src/main.py \
+          whaledo/pose_bowl_inference.py:submissions/pose-bowl/submission/main.py \
+          whaledo/cloud_cover_inference.py:submissions/cloud-cover/submission/main.py \
+          whaledo/mouse_behavior_inference.py:submissions/mouse-behavior/submission/main.py
+
+export: setup ## write the library and the submissions from the notebooks
 	$(BIN)/nbdev_clean
 	$(BIN)/nbdev_export
-	cp whaledo/whale/inference.py submission_src/main.py
+	@$(foreach pair,$(COPIES),cp $(subst :, ,$(pair));)
+
+copies: # are the submissions the exported modules?
+	@$(foreach pair,$(COPIES),cmp -s $(subst :, ,$(pair)) || { echo "$(lastword $(subst :, ,$(pair))) is not the exported module: run make export" >&2; exit 1; };)
 
 data: setup ## download Beluga ID 2022 (700 MB) and lay it out
 	$(WHALEDO) data --data-dir $(DATA_DIR)
@@ -73,28 +93,52 @@ train: setup ## train on DATA_DIR/train; RECIPE=demo|small|full, PRETRAINED=hub 
 	$(WHALEDO) train --data-dir $(DATA_DIR) --recipe $(RECIPE) --seed $(SEED) $(if $(PRETRAINED),--pretrained "$(PRETRAINED)") $(if $(EPOCHS),--epochs $(EPOCHS))
 
 pack-quickstart pack-benchmark pack-submission: pack-%: setup
-	$(WHALEDO) pack --source $* --submission-dir $(SUBMISSION_DIR) --challenge $(CHALLENGE)
-pack-quickstart:  ## pack the first 20 photos of each database
-pack-benchmark:   ## pack the HOG benchmark, which needs no weights
-pack-submission:  ## pack submission_src/ with the weights in it
+	$(WHALEDO) pack --source $* $(RUN)
+pack-quickstart:    ## pack the smallest submission that works
+pack-benchmark:     ## pack the HOG benchmark, which needs no weights
+pack-submission:    ## pack the trained one, with the weights in it
+pack-example: pack-quickstart ## the same as pack-quickstart
+repack-submission: clean pack-submission ## clean, then pack-submission
 
-test-submission: setup ## run submission.zip on DATA_DIR in a sandbox without a network, and check its output
-	$(WHALEDO) test-submission --data-dir $(DATA_DIR) --submission-dir $(SUBMISSION_DIR) --challenge $(CHALLENGE) --engine $(ENGINE)
+test-submission: setup ## run submission.zip on DATA_DIR, sealed off and within the limits, and check its output
+	$(WHALEDO) test-submission $(SEALED) --limits "$(LIMITS)"
+
+audit-submission: setup ## run it again in other company: does a ranking change, does it reach out, is it fast enough?
+	$(WHALEDO) audit $(SEALED) --limits "$(LIMITS)" --seed $(SEED)
 
 score: setup ## score the last output; RECORD=results/mine.csv keeps a row of it
-	$(WHALEDO) score --data-dir $(DATA_DIR) --submission-dir $(SUBMISSION_DIR) --challenge $(CHALLENGE) $(if $(RECORD),--record "$(RECORD)")
+	$(WHALEDO) score --data-dir $(DATA_DIR) $(RUN) $(if $(RECORD),--record "$(RECORD)")
 
 report: setup ## draw what the last output found and missed
-	$(WHALEDO) report --data-dir $(DATA_DIR) --submission-dir $(SUBMISSION_DIR)
+	$(WHALEDO) report --data-dir $(DATA_DIR) $(RUN)
+
+build: setup ## build the image for Docker or Podman; not needed with bubblewrap
+	$(WHALEDO) build --engine $(ENGINE) --cpu-or-gpu $(CPU_OR_GPU) --base-image "$(BASE_IMAGE)" --options "$(BUILD_OPTIONS)"
+
+pull: setup ## pull SUBMISSION_IMAGE instead
+	$(WHALEDO) pull --engine $(ENGINE) --image "$(SUBMISSION_IMAGE)"
+
+test-container: setup ## run the tests of the runtime inside it
+	$(WHALEDO) test-container --engine $(ENGINE)
+
+interact-container: setup ## open a shell where submissions run, with a network
+	$(WHALEDO) interact $(SEALED)
+
+verify-podman: setup ## on a Debian machine without a registry: install Podman, make a base image, build, test
+	bash runtime/verify_podman.sh
+	$(WHALEDO) test-container --engine podman
 
 bench: setup ## time ranking and rendering against the plain way, as ratios
 	$(WHALEDO) bench
 
-clean: setup ## remove the zip and the outputs, never data or weights
-	$(WHALEDO) clean --submission-dir $(SUBMISSION_DIR) --challenge $(CHALLENGE)
+clean: setup ## remove the zip and the outputs of runs, never data or weights
+	$(WHALEDO) clean $(RUN)
 
 lock: .venv/bin/uv ## resolve runtime/requirements.in and settings.ini anew, as one
 	.venv/bin/uv pip compile -q --python-version 3.11 --no-header setup.py --extra dev runtime/requirements.in -o requirements-dev.txt
 	.venv/bin/uv pip compile -q --python-version 3.11 --no-header --generate-hashes runtime/requirements.in -c requirements-dev.txt -o runtime/requirements-cpu.txt
+	cp runtime/requirements-cpu.txt runtime/requirements-gpu.txt # torch's wheels serve both; a difference would go here
 
-.PHONY: help setup demo test lab export data scenarios train pack-quickstart pack-benchmark pack-submission test-submission score report bench clean lock
+.PHONY: help setup demo test lab export copies data scenarios train pack-quickstart pack-benchmark pack-submission pack-example \
+        repack-submission test-submission audit-submission score report build pull test-container interact-container \
+        verify-podman bench clean lock

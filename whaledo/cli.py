@@ -4,8 +4,9 @@
 
 # %% auto #0
 __all__ = ['app', 'say', 'project', 'command', 'check_survey', 'data', 'scenarios', 'pick_recipe', 'install', 'train', 'pack',
-           'test_submission', 'labels_of', 'result_row', 'score', 'draw_report', 'report', 'clean', 'bench',
-           'demo_data', 'demo_pack', 'demo_submission', 'demo', 'main', 'failure', 'run']
+           'test_submission', 'audit', 'result_row', 'score', 'report', 'clean', 'call', 'build', 'pull',
+           'test_container', 'interact', 'bench', 'demo_data', 'demo_pack', 'demo_submission', 'demo', 'main',
+           'failure', 'run']
 
 # %% ../nbs/90_cli.ipynb #253ef373
 import inspect, json, os, re, shutil, sys
@@ -76,7 +77,7 @@ def scenarios(
     for s in found: print(f'{s.scenario_id}: {s.kind}, {len(s.queries)} queries, {len(s.database)} in the database')
     return dict(data_dir=str(folder), scenarios=len(found), queries=sum(len(s.queries) for s in found))
 
-# %% ../nbs/90_cli.ipynb #f6702155
+# %% ../nbs/90_cli.ipynb #910647c2
 def pick_recipe(
     recipe:str, epochs:int=None, seed:int=None, # None: as the recipe says
 ) -> dict: # InputError for an unknown one
@@ -86,11 +87,11 @@ def pick_recipe(
     changes = {k: v for k, v in dict(epochs=epochs, seed=seed).items() if v is not None}
     return dict(recipes[recipe], **changes)
 
-def install(run:Path):
-    "Put the weights of a run where `pack submission` finds them."
-    for name in ('weights.safetensors', 'config.json'): shutil.copyfile(run/name, project()/'submission_src'/name)
+def install(run:Path, folder:Path, files=('weights.safetensors', 'config.json')):
+    "Put the weights of a run where `pack` finds them."
+    for name in files: shutil.copyfile(run/name, folder/name)
 
-# %% ../nbs/90_cli.ipynb #0d26e7ee
+# %% ../nbs/90_cli.ipynb #e4dee173
 @command
 def train(
     data_dir:Path=Path('data'), # its `train/` is a labelled survey folder
@@ -106,12 +107,12 @@ def train(
     run = run or project()/'runs'/data_dir.resolve().name
     df = load_survey(data_dir/'train')
     train(df, run, pick_recipe(recipe, epochs, seed), source, name=data_dir.resolve().name)
-    install(run)
+    install(run, project()/'submission_src')
     config = json.loads((run/'config.json').read_text())
     print(f"{run}: mAP@20 on whales kept out of training {config['validation']}; weights are in submission_src/")
     return dict(run=str(run), validation=config['validation'])
 
-# %% ../nbs/90_cli.ipynb #718681d9
+# %% ../nbs/90_cli.ipynb #2520f0ac
 @command
 def pack(
     source:str='submission', # quickstart, benchmark or submission
@@ -131,38 +132,56 @@ def test_submission(
     data_dir:Path=Path('data'), # in the challenge's layout
     submission_dir:Path=Path('submission'), # holds submission.zip; gets the output and log.txt
     challenge:str='whale', # name of the challenge
-    engine:str='auto', # auto or bubblewrap
+    engine:str='auto', # auto, docker, podman or bubblewrap
+    limits:str='', # other limits than the platform's, such as hours=.5,memory_gb=4
+    gpu:bool=True, # pass the GPU through, if there is one?
 ):
     "Run submission.zip as the platform would, without a network, and check what it wrote."
     from whaledo.runtime import run_submission
-    return run_submission(submission_dir/'submission.zip', data_dir, submission_dir, get_challenge(challenge), engine)
+    from whaledo.sandbox import parse_limits
+    c = get_challenge(challenge)
+    return run_submission(submission_dir/'submission.zip', data_dir, submission_dir, c, engine, parse_limits(limits, c.limits), gpu=gpu)
 
-# %% ../nbs/90_cli.ipynb #f0b85850
-def labels_of(data_dir:Path) -> Path: # InputError when there are none
-    "The labels beside a data folder's layout."
-    from whaledo.whale.survey import TEST_LABELS
-    for name in ('labels.csv', TEST_LABELS):
-        if (data_dir/name).exists(): return data_dir/name
-    raise InputError(f'{data_dir}: has no labels.csv, so nothing can be scored; `whaledo scenarios` writes one.')
+# %% ../nbs/90_cli.ipynb #abb66504
+@command
+def audit(
+    data_dir:Path=Path('data'), # in the challenge's layout
+    submission_dir:Path=Path('submission'), # holds submission.zip; gets audit/ with a log of every run
+    challenge:str='whale', # name of the challenge
+    engine:str='auto', # auto, docker, podman or bubblewrap
+    limits:str='', # other limits than the platform's, such as hours=.5,memory_gb=4
+    gpu:bool=True, # pass the GPU through, if there is one?
+    seed:int=0, # of the random half
+):
+    "Run submission.zip again in other company: does an answer change, does it reach out, will it be done in time?"
+    from whaledo.audit import audit_submission
+    from whaledo.sandbox import parse_limits
+    c = get_challenge(challenge)
+    done = audit_submission(submission_dir/'submission.zip', data_dir, submission_dir/'audit', c, engine, seed, say,
+                            limits=parse_limits(limits, c.limits), gpu=gpu)
+    print(f"{submission_dir/'submission.zip'} keeps the rules in {len(done['runs'])} runs")
+    return done
 
-def result_row(data_dir:Path, zip_path:Path, result:dict) -> dict:
+# %% ../nbs/90_cli.ipynb #445d376a
+def result_row(data_dir:Path, zip_path:Path, challenge, result:dict) -> dict:
     "A score with the seed, code, data and machine that it came from."
     import ast
     from hashlib import sha256
     from zipfile import ZipFile
-    from whaledo.whale.training import commit, hardware
+    from whaledo.provenance import commit, hardware
     with ZipFile(zip_path) as z:
-        config = json.loads(z.read('config.json')) if 'config.json' in z.namelist() else {}
-        about = (ast.get_docstring(ast.parse(z.read('main.py'))) or '').split('\n')[0]
-    trained = {k: config.get(k, '') for k in ('backbone', 'pretrained', 'epochs', 'seed')}
-    labels = sha256(labels_of(data_dir).read_bytes()).hexdigest()[:12]
+        read = lambda name: z.read(name) if name in z.namelist() else b''
+        config, about = json.loads(read('config.json') or '{}'), (ast.get_docstring(ast.parse(read('main.py'))) or '').split('\n')[0]
+    trained, truth = {k: config.get(k, '') for k in ('backbone', 'pretrained', 'epochs', 'seed')}, challenge.find_labels(data_dir)
+    files = sorted(truth.rglob('*.*')) if truth.is_dir() else [truth]
+    labels = sha256(b''.join(p.read_bytes() for p in files)).hexdigest()[:12]
     return dict(data=data_dir.resolve().name, labels=labels, submission=about, **trained, **{k: round(v, 4) for k, v in result.items()},
                 zip=sha256(zip_path.read_bytes()).hexdigest()[:12], trained_at=config.get('commit', ''), scored_at=commit(),
                 hardware=config.get('hardware', hardware()))
 
 @command
 def score(
-    data_dir:Path=Path('data'), # with labels.csv
+    data_dir:Path=Path('data'), # with the labels
     submission_dir:Path=Path('submission'), # with the output
     challenge:str='whale', # name of the challenge
     record:Path=None, # a CSV file that gets a row with the score and where it came from
@@ -170,35 +189,27 @@ def score(
     "Score the output of the last test run."
     import pandas as pd
     c = get_challenge(challenge)
-    result = c.score(submission_dir/c.output, labels_of(data_dir))
+    result = c.score(submission_dir/c.output, c.find_labels(data_dir))
     if record:
-        row = pd.DataFrame([result_row(data_dir, submission_dir/'submission.zip', result)])
+        row = pd.DataFrame([result_row(data_dir, submission_dir/'submission.zip', c, result)])
         record.parent.mkdir(parents=True, exist_ok=True)
         row.to_csv(record, mode='a', header=not record.exists(), index=False)
     print(json.dumps(result))
     return result
 
-def draw_report(data_dir:Path, submission_dir:Path, folder:Path) -> dict: # name -> path of the picture
-    "Pictures of what a submission found and missed."
-    from whaledo.metrics import COLUMNS, read_predictions, read_table
-    from whaledo.whale.analysis import plot_breakdown, plot_matches, plot_worst, query_table
-    predictions = read_predictions(submission_dir/'submission.csv')
-    labels = read_table(labels_of(data_dir), 'give the labels of this data folder', COLUMNS[:2])
-    figures = dict(matches=plot_matches(data_dir, predictions, labels), worst=plot_worst(data_dir, predictions, labels),
-                   scenarios=plot_breakdown(query_table(data_dir, predictions, labels), 'scenario'))
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, figure in figures.items(): figure.savefig(folder/f'{name}.png', bbox_inches='tight')
-    return {name: str(folder/f'{name}.png') for name in figures}
-
+# %% ../nbs/90_cli.ipynb #87c12571
 @command
 def report(
-    data_dir:Path=Path('data'), # with labels.csv
-    submission_dir:Path=Path('submission'), # with submission.csv; gets the pictures
+    data_dir:Path=Path('data'), # with the labels
+    submission_dir:Path=Path('submission'), # with the output; gets the pictures
+    challenge:str='whale', # name of the challenge
 ):
-    "Draw what the last submission found and missed, and its score by scenario."
-    pictures = draw_report(data_dir, submission_dir, submission_dir)
-    print(*pictures.values(), sep='\n')
-    return pictures
+    "Draw what the last submission found and missed."
+    c = get_challenge(challenge)
+    if not c.demo: raise InputError(f'The challenge {challenge} has no pictures of its own.')
+    c.demo.draw(data_dir, submission_dir/c.output, submission_dir/'report.png')
+    print(submission_dir/'report.png')
+    return dict(picture=str(submission_dir/'report.png'))
 
 @command
 def clean(
@@ -206,14 +217,74 @@ def clean(
     challenge:str='whale', # name of the challenge
 ):
     "Remove the zip and the outputs of a run; data and weights stay."
-    output = Path(get_challenge(challenge).output)
-    names = ['submission.zip', output.name, f'{output.stem}.rejected{output.suffix}', 'log.txt']
+    from whaledo.runtime import rejected_name
+    output = submission_dir/get_challenge(challenge).output
+    names = ['submission.zip', output.name, rejected_name(output).name, 'log.txt', 'report.png', 'audit']
     gone = [n for n in names if (submission_dir/n).exists()]
-    for n in gone: (submission_dir/n).unlink()
-    for left in [*submission_dir.glob('.run-*'), *submission_dir.glob('.submission.zip.*')]:
+    for left in [*(submission_dir/n for n in gone), *submission_dir.glob('.run-*'), *submission_dir.glob('.submission.zip.*')]:
         shutil.rmtree(left) if left.is_dir() else left.unlink()
     print(f"{submission_dir}: removed {', '.join(gone) or 'nothing'}")
     return dict(removed=gone)
+
+# %% ../nbs/90_cli.ipynb #d34d91bb
+def call(*command):
+    "Run a program for a person to watch; RunError when it fails."
+    import subprocess
+    from whaledo.sandbox import RunError
+    say(' '.join(map(str, command)))
+    if code := subprocess.run([*map(str, command)]).returncode: raise RunError('engine', f"{command[0]} ended with exit code {code}.")
+
+@command
+def build(
+    engine:str='auto', # auto, docker or podman
+    cpu_or_gpu:str='cpu', # which of the two locks
+    base_image:str='', # instead of debian:12-slim
+    options:str='', # more options of the engine's `build`
+):
+    "Build the image of the runtime."
+    from whaledo.sandbox import build_command, container_engine
+    command = build_command(container_engine(engine), cpu_or_gpu, base_image, options)
+    call(*command)
+    return dict(image=f'whaledo-runtime:{cpu_or_gpu}')
+
+@command
+def pull(
+    image:str='', # with its registry; later runs need it in SUBMISSION_IMAGE
+    engine:str='auto', # auto, docker or podman
+):
+    "Pull an image that submissions can run in."
+    from whaledo.sandbox import container_engine, pull_command
+    call(*pull_command(container_engine(engine), image))
+    say(f'`export SUBMISSION_IMAGE={image}` makes test-submission use it')
+    return dict(image=image)
+
+# %% ../nbs/90_cli.ipynb #dadcbd35
+@command
+def test_container(
+    engine:str='auto', # auto, docker, podman or bubblewrap
+):
+    "Run the tests of the runtime inside it: every package imports, and nothing else is in reach."
+    from whaledo.challenge import Challenge
+    from whaledo.runtime import pack, run_submission
+    tests = Challenge('tests', (), check=lambda *args: [], score=None, entry_point='main.sh', output='passed')
+    with TemporaryDirectory() as tmp:
+        source = Path(tmp)/'source'
+        shutil.copytree(project()/'runtime', source/'runtime', ignore=shutil.ignore_patterns('__pycache__'))
+        (source/'main.sh').write_text('python -m pytest -q -p no:cacheprovider runtime/tests && touch submission/passed')
+        done = run_submission(pack(source, Path(tmp)/'tests.zip', 'main.sh'), tmp, Path(tmp)/'out', tests, engine)
+    return {k: done[k] for k in ('engine', 'seconds', 'peak_memory_mb')}
+
+@command
+def interact(
+    data_dir:Path=Path('data'), # in the challenge's layout
+    submission_dir:Path=Path('submission'), # its zip is unpacked where there is one
+    challenge:str='whale', # name of the challenge
+    engine:str='auto', # auto, docker, podman or bubblewrap
+    gpu:bool=True, # pass the GPU through, if there is one?
+):
+    "Open a shell where submissions run, with a network; what is written there is gone afterwards."
+    from whaledo.runtime import shell_in_sandbox
+    shell_in_sandbox(submission_dir/'submission.zip', data_dir, get_challenge(challenge), engine, gpu)
 
 # %% ../nbs/90_cli.ipynb #8625aa2d
 @command
@@ -231,77 +302,70 @@ def bench():
     print(f'rendering 1,000 photos: {seconds[n_cpus()]:.0f} s, {seconds[1] / seconds[n_cpus()]:.1f} times as fast as with one process')
     return dict(ranking=ranking, rendering={str(k): round(v, 1) for k, v in seconds.items()})
 
-# %% ../nbs/90_cli.ipynb #88ae9092
-def demo_data(
-    data_dir:Path, photos:int, seed:int, run:Path, # run: what an older version of the demo trained, removed with its data
-):
-    "A data folder of rendered whales; InputError when somebody else's stands there."
-    from whaledo.whale.demo import demo_name, demo_survey
-    from whaledo.whale.scenarios import lay_out
-    from whaledo.whale.survey import MARKER, load_survey, made_by
-    who, note = made_by(data_dir), dict(made_by='whaledo demo', survey=demo_name(photos, seed))
-    if who == 'whaledo demo':
-        if json.loads((data_dir/MARKER).read_text()) == note: return
-        say(f'{data_dir}: made by an older demo, is made anew')
-        shutil.rmtree(data_dir); shutil.rmtree(run, ignore_errors=True)
-    elif who: raise InputError(f'{data_dir}: was not made by the demo and is left alone; run '
-                               '`make demo DATA_DIR=data-demo`, or move it away.')
-    lay_out(load_survey(demo_survey(photos, seed)), data_dir, seed=seed, note=note)
+# %% ../nbs/90_cli.ipynb #68b9d9c5
+def demo_data(c, data_dir:Path, seed:int, size:int, run:Path):
+    "Make the data; what was trained on an older version of it is removed."
+    from whaledo.provenance import MARKER
+    note = lambda: (data_dir/MARKER).read_text() if (data_dir/MARKER).exists() else ''
+    before = note()
+    c.demo.make_data(data_dir, seed, *([size] if size else []))
+    if note() != before: shutil.rmtree(run, ignore_errors=True)
 
-# %% ../nbs/90_cli.ipynb #0245d452
 def demo_pack(
-    name:str, run:Path, # quickstart, benchmark or submission; the run whose weights go with `submission`
+    c, name:str, run:Path, # a source of the challenge; the run whose weights go with `submission`
     folder:Path, # gets submission.zip
 ) -> bool: # is it another zip than the one that is there?
     "Pack a submission of the demo."
     from whaledo.runtime import pack
     with TemporaryDirectory() as tmp:
-        source = shutil.copytree(project()/get_challenge('whale').sources[name], Path(tmp)/name)
-        if name == 'submission':
-            for f in ('weights.safetensors', 'config.json'): shutil.copyfile(run/f, source/f)
-        new, old = pack(source, Path(tmp)/'submission.zip'), folder/'submission.zip'
+        source = shutil.copytree(project()/c.sources[name], Path(tmp)/name)
+        for f in c.needs.get(name, ()): shutil.copyfile(run/f, source/f)
+        new, old = pack(source, Path(tmp)/'submission.zip', c.entry_point), folder/'submission.zip'
         if old.exists() and old.read_bytes() == new.read_bytes(): return False
         folder.mkdir(parents=True, exist_ok=True)
         shutil.move(new, old)
     return True
 
 def demo_submission(
-    name:str, run:Path, data_dir:Path, engine:str,
-) -> dict: # submission, mAP@20, seconds, peak_memory_mb
+    c, name:str, run:Path, data_dir:Path, engine:str,
+) -> dict: # submission, scores, seconds, peak_memory_mb
     "Pack, run and score one submission, unless that is done."
     from whaledo.runtime import run_submission
-    folder, challenge = run/name, get_challenge('whale')
-    if demo_pack(name, run, folder) or not (folder/'result.json').exists():
-        done = run_submission(folder/'submission.zip', data_dir, folder, challenge, engine)
-        (folder/'result.json').write_text(json.dumps({k: done[k] for k in ('seconds', 'peak_memory_mb')}))
-    score = challenge.score(folder/challenge.output, labels_of(data_dir))
-    return {'submission': name, 'mAP@20': round(score['mean_average_precision'], 4), **json.loads((folder/'result.json').read_text())}
+    folder, keep = run/name, ('seconds', 'peak_memory_mb', 'engine')
+    if demo_pack(c, name, run, folder) or not (folder/'result.json').exists():
+        done = run_submission(folder/'submission.zip', data_dir, folder, c, engine)
+        (folder/'result.json').write_text(json.dumps({k: done[k] for k in keep}))
+    score = c.score(folder/c.output, c.find_labels(data_dir))
+    return dict(submission=name, **{k: round(v, 4) for k, v in score.items()}, **json.loads((folder/'result.json').read_text()))
 
-# %% ../nbs/90_cli.ipynb #18be6c1a
+# %% ../nbs/90_cli.ipynb #4b7a7990
 @command
 def demo(
     data_dir:Path=Path('data'), # to be made
-    photos:int=3000, seed:int=0, # of the rendered survey
+    challenge:str='whale', # name of the challenge
+    seed:int=0, # of data and training
+    size:int=None, # of the data, instead of the challenge's own
     epochs:int=None, # instead of the recipe's
-    engine:str='auto', # auto or bubblewrap
+    engine:str='auto', # auto, docker, podman or bubblewrap
 ):
-    "From nothing to a scored submission, on rendered whales."
+    "From nothing to scored submissions: make data, train, pack, run, score, show."
     import pandas as pd
-    from whaledo.whale.survey import load_survey
-    from whaledo.whale.training import provenance, train
+    from whaledo.provenance import commit, hardware
+    c = get_challenge(challenge)
     run = project()/'runs'/('demo' if data_dir == Path('data') else data_dir.resolve().name)
-    say('1/4 a survey of rendered belugas'); demo_data(data_dir, photos, seed, run)
-    say('2/4 training'); whales = load_survey(data_dir/'train'); train(whales, run, pick_recipe('demo', epochs, seed), name='demo')
-    if not (project()/'submission_src'/'weights.safetensors').exists(): install(run)
-    say('3/4 three submissions, each sealed off as on the platform')
-    rows = [demo_submission(name, run, data_dir, engine) for name in ('quickstart', 'benchmark', 'submission')]
+    say('1/4 data made by a program'); demo_data(c, data_dir, seed, size, run)
+    say('2/4 training'); c.demo.train(data_dir, run, seed, *([epochs] if epochs else []))
+    for name, files in c.needs.items():
+        if not any((project()/c.sources[name]/f).exists() for f in files): install(run, project()/c.sources[name], files)
+    say(f'3/4 {len(c.sources)} submissions, each sealed off as on the platform')
+    rows = pd.DataFrame([demo_submission(c, name, run, data_dir, engine) for name in c.sources]).replace('submission', 'trained model')
     say('4/4 what came out')
-    table = pd.DataFrame(rows).replace('submission', 'trained model')
-    origin = provenance(whales, 'demo')
-    table.assign(seed=seed, data=origin['data']['sha256'], commit=origin['commit'], hardware=origin['hardware']).to_csv(run/'scores.csv', index=False)
-    picture = draw_report(data_dir, run/'submission', run)['matches']
-    print(f'\nmAP@20 on whales that were kept out of training\n\n{table.to_string(index=False)}\n\nmatches of the trained model: {picture}')
-    return dict(scores={r['submission']: r['mAP@20'] for r in rows}, picture=str(picture))
+    rows.assign(seed=seed, data=data_dir.name, commit=commit(), hardware=hardware()).to_csv(run/'scores.csv', index=False)
+    c.demo.draw(data_dir, run/'submission'/c.output, run/'report.png')
+    shown = rows.drop(columns='engine').rename(columns=lambda n: n.replace('_', ' '))
+    print(f"\n{c.demo.title}\n\n{shown.to_string(index=False)}\n\npicture: {run/'report.png'}")
+    scores = dict(zip(c.sources, rows[rows.columns[1]]))
+    return dict(scores=scores, picture=str(run/'report.png'))
 
 # %% ../nbs/90_cli.ipynb #04b5f6fa
 def main(

@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['SKIP', 'ENGINE_VARIABLES', 'CLUES', 'members', 'pack', 'check_zip', 'unpack', 'check_data', 'tree', 'tree_memory',
-           'watch', 'Lines', 'execute', 'why_it_ended', 'duration', 'check_end', 'take_output', 'run_submission']
+           'watch', 'Lines', 'execute', 'why_it_ended', 'duration', 'check_end', 'take_output', 'run_submission',
+           'shell_in_sandbox']
 
 # %% ../nbs/04_runtime.ipynb #c6d27d11
 import codecs, fcntl, hashlib, os, re, shutil, signal, stat, subprocess, sys, threading, time, zipfile, zlib
@@ -305,17 +306,18 @@ def _head(zip_path, job, engine, why, less):
             f"{l.processes} processes, " + (f"a GPU of {l.gpu_gb:.3g} GB" if job.gpu else "no GPU"),
             *([f"this machine gives less than the platform: {', '.join(less)}"] if less else []), '-'*72]
 
-# %% ../nbs/04_runtime.ipynb #dc5196a6
+# %% ../nbs/04_runtime.ipynb #0748a503
 def _prepare(zip_path, job):
     "Fill the folder of a run."
     c, work, uid = job.challenge, Path(job.work), sandbox_uid() if job.python else 1000
-    unpack(zip_path, work/'root', c.entry_point, job.limits.unpacked_gb)
+    (work/'root').mkdir()
+    if zip_path: unpack(zip_path, work/'root', c.entry_point, job.limits.unpacked_gb)
     for name in ('data', c.writes):
         if (work/'root'/name).is_file():
             raise RunError('zip', f"{zip_path} has a file called {name}, where the platform puts a folder; rename it.")
         (work/'root'/name).mkdir(exist_ok=True)
     for name in ('out', 'home', 'tmp'): (work/name).mkdir()
-    make_etc(work/'etc', uid)
+    make_etc(work/'etc', uid, job.shell)
     if not os.geteuid():
         for path in [p for n in ('root', 'out', 'home', 'tmp') for p in (work/n, *(work/n).rglob('*'))]: os.chown(path, uid, uid)
 
@@ -415,3 +417,21 @@ def run_submission(
                 raise
     return dict(output=str(output), log=str(folder/'log.txt'), seconds=round(done['seconds'], 1),
                 peak_memory_mb=round(done['peak']/1e6), engine=done['engine'])
+
+# %% ../nbs/04_runtime.ipynb #9f352204
+def shell_in_sandbox(
+    zip_path, # unpacked where there is one
+    data_dir, # the challenge's layout
+    challenge:Challenge, # from `get_challenge`
+    engine:str='auto', # auto, docker, podman or bubblewrap
+    gpu:bool=True, # pass the GPU through, if there is one?
+) -> int: # exit code of the shell
+    "Open a shell where submissions run."
+    engine, gpu = find_engine(engine)[0], gpu and gpu_gb() > 0
+    check_data(challenge, data_dir)
+    with TemporaryDirectory(prefix='run-') as work:
+        job = Job(challenge, Path(work), Path(data_dir), fit_limits(challenge.limits, gpu)[0], gpu=gpu, shell=True)
+        if engine == 'bubblewrap': job.python = probe_python()
+        else: job.image = find_image(engine)
+        _prepare(zip_path if Path(zip_path).exists() else None, job)
+        return subprocess.run(sandbox_command(engine, job)).returncode

@@ -6,10 +6,11 @@
 __all__ = ['REASONS', 'HOME', 'UID', 'PROJECT', 'PROBE', 'IMAGES', 'PROBLEMS', 'RunError', 'parse_limits', 'gpu_gb', 'fit_limits',
            'Job', 'mounts', 'environment', 'entry', 'bubblewrap_problem', 'probe_python', 'make_etc', 'sandbox_uid',
            'bubblewrap_command', 'ask', 'find_image', 'container_problem', 'podman_run', 'container_name',
-           'container_command', 'find_engine', 'engine_version', 'sandbox_command']
+           'container_command', 'find_engine', 'engine_version', 'sandbox_command', 'container_engine', 'build_command',
+           'pull_command']
 
-# %% ../nbs/03_sandbox.ipynb #42550bd0
-import json, os, re, resource, shutil, subprocess
+# %% ../nbs/03_sandbox.ipynb #f72f6bca
+import json, os, re, resource, shlex, shutil, subprocess, sys
 import psutil, whaledo
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -85,7 +86,7 @@ def fit_limits(
     said = [f"{k} {v:g} instead of {getattr(limits, k):g}" for k, v in less.items()]
     return replace(limits, **less), said
 
-# %% ../nbs/03_sandbox.ipynb #f70500fc
+# %% ../nbs/03_sandbox.ipynb #0470cb35
 HOME = '/home/submission'
 UID = 1000 # of the submission, wherever its engine can choose
 
@@ -101,6 +102,7 @@ class Job:
     gpu: bool = False # pass it through?
     extra: tuple = () # more that is visible inside: (path here, path inside, 'ro' or 'rw')
     variables: tuple = () # more variables: (name, value)
+    shell: bool = False # for a person who wants to look around: a shell instead of the entry point, and a network
 
 def mounts(job:Job) -> list: # (path here, path inside, 'ro' or 'rw')
     "Folders and files that are visible inside, beside the operating system and Python."
@@ -109,17 +111,18 @@ def mounts(job:Job) -> list: # (path here, path inside, 'ro' or 'rw')
     return [(work/'root', root, 'rw'), *data, (work/'out', f'{root}/{job.challenge.writes}', 'rw'),
             (work/'home', HOME, 'rw'), (work/'tmp', '/tmp', 'rw'), *job.extra]
 
-# %% ../nbs/03_sandbox.ipynb #296f6332
-def environment(job:Job, path:str) -> dict: # all variables that the submission sees
+# %% ../nbs/03_sandbox.ipynb #4953012c
+def environment(job:Job) -> dict: # all variables that the submission sees, PATH excepted
     "The environment of a submission: progress bars write a line every ten seconds, prints come at once."
     threads = max(1, int(min(job.limits.cpus, len(os.sched_getaffinity(0)))))
-    return dict(PATH=path, HOME=HOME, USER='submission', LOGNAME='submission', LANG='C.UTF-8', TMPDIR='/tmp',
+    return dict(HOME=HOME, USER='submission', LOGNAME='submission', LANG='C.UTF-8', TMPDIR='/tmp',
                 TQDM_MININTERVAL='10', PYTHONUNBUFFERED='1', NO_ALBUMENTATIONS_UPDATE='1', OMP_NUM_THREADS=str(threads),
                 **dict([('CUDA_VISIBLE_DEVICES', '0')] if job.gpu else []), **dict(job.variables))
 
 def entry(job:Job, python:str='python') -> list: # program and arguments
     "How the entry point is started."
     name = job.challenge.entry_point
+    if job.shell: return ['bash']
     return ['bash', name] if name.endswith('.sh') else [python, name]
 
 # %% ../nbs/03_sandbox.ipynb #dfff0272
@@ -152,17 +155,19 @@ def probe_python(
         raise RunError('python', f"The runtime's Python {python} is missing or broken; run `make setup`.") from None
     return dict(json.loads(done.stdout), python=str(python))
 
-# %% ../nbs/03_sandbox.ipynb #2cb22d14
+# %% ../nbs/03_sandbox.ipynb #7801fc2d
 def make_etc(
     folder, # to be made
     uid:int=UID, # of the submission
+    network:bool=False, # say where names are looked up?
 ):
     "The few files that programs look for in /etc, with nothing of this machine in them."
     (folder/'alternatives').mkdir(parents=True)
     (folder/'passwd').write_text(f'submission:x:{uid}:{uid}::{HOME}:/bin/sh\n')
     (folder/'group').write_text(f'submission:x:{uid}:\n')
     (folder/'hosts').write_text('127.0.0.1 localhost\n')
-    (folder/'resolv.conf').touch() # nobody to ask for names
+    (folder/'resolv.conf').write_text(Path('/etc/resolv.conf').read_text() if network else '')
+    (folder/'ssl').mkdir()
     with suppress(FileNotFoundError): shutil.copyfile('/etc/ld.so.cache', folder/'ld.so.cache')
 
 # %% ../nbs/03_sandbox.ipynb #43533806
@@ -194,19 +199,20 @@ def _privileges(uid, limits):
     return caps, ['setpriv', '--reuid', str(uid), '--regid', str(uid), '--clear-groups', '--no-new-privs',
                   '--bounding-set=-all', '--inh-caps=-all', *limit]
 
-# %% ../nbs/03_sandbox.ipynb #025e942d
+# %% ../nbs/03_sandbox.ipynb #4801cee8
 def bubblewrap_command(
     job:Job, # `python` must be set
 ) -> list: # program and arguments
     "How bubblewrap has to be called to run a submission."
     root, uid = job.challenge.root, sandbox_uid()
-    variables = environment(job, f"{job.python['bin']}:/usr/bin:/bin")
+    variables = dict(PATH=f"{job.python['bin']}:/usr/bin:/bin", **environment(job))
+    alone = ['--ro-bind-try', '/etc/ssl', '/etc/ssl'] if job.shell else ['--unshare-net', '--new-session']
     first, *rest = [w for here, inside, mode in mounts(job)
                     for w in [['--bind' if mode == 'rw' else '--ro-bind', str(here), inside]]]
     user, prefix = _privileges(uid, job.limits)
-    return ['bwrap', '--unshare-ipc', '--unshare-pid', '--unshare-net', '--unshare-uts', '--unshare-cgroup-try',
-            '--hostname', 'submission', '--cap-drop', 'ALL', *user, '--die-with-parent', '--new-session', '--clearenv',
-            *[w for k, v in variables.items() for w in ('--setenv', k, v)], *_system(job),
+    return ['bwrap', '--unshare-ipc', '--unshare-pid', '--unshare-uts', '--unshare-cgroup-try', '--hostname', 'submission',
+            '--cap-drop', 'ALL', *user, '--die-with-parent', '--clearenv',
+            *[w for k, v in variables.items() for w in ('--setenv', k, v)], *_system(job), *alone,
             *first, '--perms', '0755', '--tmpfs', f'{root}/data', *[w for m in rest for w in m], '--remount-ro', f'{root}/data',
             '--remount-ro', '/dev', '--remount-ro', '/', '--chdir', root, *prefix, *entry(job, job.python['python'])]
 
@@ -275,7 +281,7 @@ def podman_run(image:str) -> tuple: # the words before the other options
         if not (done := ask(*words, '--rm', '--network', 'none', '--entrypoint', 'true', image)).returncode: return words
     raise RunError('engine', f"podman cannot start a container ({done.stderr.strip()}); try ENGINE=bubblewrap.")
 
-# %% ../nbs/03_sandbox.ipynb #fe17116d
+# %% ../nbs/03_sandbox.ipynb #ed6af1b4
 def container_name(job:Job) -> str: return f'whaledo-{Path(job.work).name.strip(".")}'
 
 def container_command(
@@ -286,10 +292,10 @@ def container_command(
     limits, etc = job.limits, Path(job.work, 'etc')
     volumes = [*mounts(job), *[(etc/name, f'/etc/{name}', 'ro') for name in ('hosts', 'resolv.conf')]]
     mount = lambda here, inside, mode: f'type=bind,"source={here}",destination={inside}' + ',readonly' * (mode == 'ro')
-    variables = environment(job, '/opt/runtime/bin:/usr/local/bin:/usr/bin:/bin')
+    variables, alone = environment(job), ['--network', 'none'] if not job.shell else ['--interactive', '--tty'][:1 + sys.stdin.isatty()]
     begin = podman_run(job.image) if engine == 'podman' else ('docker', 'run')
-    return [*begin, '--rm', '--pull', 'never', '--name', container_name(job), '--hostname', 'submission', '--network', 'none',
-            '--read-only', '--cap-drop', 'ALL', '--security-opt', 'no-new-privileges', '--log-driver', 'none',
+    return [*begin, '--rm', '--pull', 'never', '--name', container_name(job), '--hostname', 'submission', *alone, '--read-only',
+             '--cap-drop', 'ALL', '--security-opt', 'no-new-privileges', '--log-driver', 'none',
             *_user(engine), *_own(engine, job), *_limits(engine, job), '--shm-size', str(int(limits.shm_gb*1e9)),
             *[w for k, v in variables.items() for w in ('--env', f'{k}={v}')],
             *[w for m in volumes for w in ('--mount', mount(*m))], '--workdir', job.challenge.root,
@@ -316,3 +322,34 @@ def engine_version(engine:str) -> str: return ask('bwrap' if engine == 'bubblewr
 def sandbox_command(engine:str, job:Job) -> list: # program and arguments
     "How an engine has to be called to run a submission."
     return bubblewrap_command(job) if engine == 'bubblewrap' else container_command(engine, job)
+
+# %% ../nbs/03_sandbox.ipynb #b46cd736
+def container_engine(
+    engine:str='auto', # auto, docker or podman
+) -> str: # RunError when neither answers
+    "The container engine to build, pull or look around with."
+    names = ['docker', 'podman'] if engine == 'auto' else [engine]
+    works = [n for n in names if n in ('docker', 'podman') and shutil.which(n) and not ask(n, 'info').returncode]
+    if works: return works[0]
+    raise RunError('engine', f"There is no working {' or '.join(names)} here; install one, or test with ENGINE=bubblewrap, "
+                             "which needs no image.")
+
+def build_command(
+    engine:str, # docker or podman
+    cpu_or_gpu:str='cpu', # which lock
+    base_image:str='', # instead of the one in the Dockerfile
+    options:str='', # more options of `build`, as typed in a shell
+) -> list: # program and arguments
+    "How the image is built."
+    base = ['--build-arg', f'BASE_IMAGE={base_image}'] if base_image else []
+    return [engine, 'build', '--build-arg', f'CPU_OR_GPU={cpu_or_gpu}', *base, *shlex.split(options),
+            '--tag', f'whaledo-runtime:{cpu_or_gpu}', str(PROJECT/'runtime')]
+
+def pull_command(
+    engine:str, # docker or podman
+    image:str, # with its registry; InputError when it is empty
+) -> list: # program and arguments
+    "How an image is pulled; a registry on this machine needs no certificate."
+    if not image: raise InputError("SUBMISSION_IMAGE: name what to pull, as in `make pull SUBMISSION_IMAGE=registry/name:tag`.")
+    near = re.match(r'localhost[:/]|127\.', image) and engine == 'podman'
+    return [engine, 'pull', *(['--tls-verify=false'] if near else []), image]

@@ -344,13 +344,12 @@ def read_scenarios(
     table = _read(folder/'query_scenarios.csv', ['scenario_id', 'queries_path', 'database_path'])
     return [read(s) for s in table.itertuples()]
 
-# %% ../../whale_nbs/03_scenarios.ipynb #63254037
+# %% ../../whale_nbs/03_scenarios.ipynb #521f8f7c
 def lay_out(
     df, # labelled survey (`load_survey`)
     data_dir, # must be missing or empty
     valid:float=.25, # share of the whales that is kept out of training
     seed:int=0, # of the split and of the scenarios
-    note:dict=None, # goes into MADE_BY.json
 ) -> Path: # the data folder; InputError when it holds something, or when the whales give no queries
     "Turn a survey into a data folder: `train/`, the scenarios of the other whales, and their labels."
     data_dir = Path(data_dir)
@@ -365,5 +364,5 @@ def lay_out(
         (new/'train'/'images').mkdir(parents=True)
         _place_photos(_flat(train), new/'train')
         write_metadata(_flat(train), new/'train'/'metadata.csv')
-        (new/MARKER).write_text(json.dumps(note or dict(made_by='whaledo scenarios'), indent=1))
+        (new/MARKER).write_text(json.dumps(dict(made_by='whaledo scenarios'), indent=1))
     return data_dir
