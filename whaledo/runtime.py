@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['SKIP', 'ENGINE_VARIABLES', 'CLUES', 'members', 'pack', 'check_zip', 'unpack', 'check_data', 'tree', 'tree_memory',
-           'watch', 'Lines', 'execute', 'why_it_ended', 'duration', 'check_end', 'take_output', 'run_submission',
-           'shell_in_sandbox']
+           'oom_kills', 'watch', 'Lines', 'execute', 'why_it_ended', 'duration', 'check_end', 'take_output',
+           'run_submission', 'shell_in_sandbox']
 
-# %% ../nbs/04_runtime.ipynb #c6d27d11
+# %% ../nbs/04_runtime.ipynb #066e98d7
 import codecs, fcntl, hashlib, os, re, shutil, signal, stat, subprocess, sys, threading, time, zipfile, zlib
 import psutil
 from collections import deque
@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from .challenge import Challenge, InputError, Limits
 from .sandbox import (Job, PROJECT, RunError, ask, container_name, engine_version, find_engine, find_image, fit_limits,
-                             gpu_gb, make_etc, probe_python, sandbox_command, sandbox_uid)
+                             gpu_gb, make_etc, make_places, probe_python, sandbox_command, sandbox_uid)
 
 # %% ../nbs/04_runtime.ipynb #bbeb222f
 SKIP = {'__pycache__', '.git', '.ipynb_checkpoints', '.DS_Store'} # never packed
@@ -156,26 +156,36 @@ def _gpu_memory(pid): # bytes that a process tree holds on the GPU
     held, pids = re.findall(r'(\d+), (\d+)', query), {p.pid for p in tree(pid)}
     return sum(int(mb) * 2**20 for p, mb in held if int(p) in pids)
 
-# %% ../nbs/04_runtime.ipynb #c0192ad1
+# %% ../nbs/04_runtime.ipynb #ea844dee
+def oom_kills(pid:int) -> int: # 0 where nobody counts
+    "How many processes of a container the kernel has killed for want of memory."
+    with suppress(OSError):
+        groups = dict(line.split(':')[1:] for line in Path(f'/proc/{pid}/cgroup').read_text().splitlines())
+        for file in (f"/sys/fs/cgroup/memory{groups.get('memory')}/memory.oom_control", f"/sys/fs/cgroup{groups.get('')}/memory.events"):
+            if os.path.exists(file): return int(re.search(r'^oom_kill (\d+)', Path(file).read_text(), re.M)[1])
+    return 0
+
+# %% ../nbs/04_runtime.ipynb #34602544
 def watch(
     process, # subprocess.Popen, leader of its own session
     limits:Limits, # hours and memory_gb are held here
     pid=None, # () -> process id at the top of what is measured; None: that of `process`
     folder='/', # where the disk must not fill up
     gpu:bool=False, # look at its memory, too?
-) -> tuple: # exit code (None: stopped), why it was stopped ('' if not), peak memory in bytes
+) -> tuple: # exit code (None: stopped), why it ended badly ('' if not known), peak memory in bytes
     "Wait until a process ends or a limit is reached; then nothing of its session is left."
-    end, peak, looks, most = time.monotonic() + limits.hours*3600, 0, 0, limits.memory_gb*1e9
+    end, peak, looks, most, short = time.monotonic() + limits.hours*3600, 0, 0, limits.memory_gb*1e9, ''
     try:
         while time.monotonic() < end:
-            with suppress(subprocess.TimeoutExpired): return process.wait(.1), '', peak
+            with suppress(subprocess.TimeoutExpired): return process.wait(.1), short, peak
             top, looks = pid() if pid else process.pid, looks + 1
             held = tree_memory(top, 0 if looks % 5 == 1 else .8*most)
             if held > most: return None, 'memory', held
             if looks % 5 == 1: peak = max(peak, held)
+            if pid and oom_kills(top): short = 'oom'
             if shutil.disk_usage(folder).free < 5e8: return None, 'disk', peak
             if gpu and looks % 50 == 0 and _gpu_memory(top) > limits.gpu_gb*1e9: return None, 'gpu', peak
-        return None, 'time', peak
+        return None, short or 'time', peak
     finally:
         with suppress(ProcessLookupError): os.killpg(process.pid, signal.SIGKILL)
         process.wait()
@@ -224,7 +234,7 @@ def execute(
 
 ENGINE_VARIABLES = ('PATH', 'HOME', 'XDG_RUNTIME_DIR', 'DOCKER_HOST', 'DOCKER_CONFIG', 'CONTAINER_HOST') # for the engine itself
 
-# %% ../nbs/04_runtime.ipynb #c907e75d
+# %% ../nbs/04_runtime.ipynb #65f75047
 CLUES = [ # reason, what its last lines say, what to tell
     ('memory', r"MemoryError|Unable to allocate|[Cc]an(?:no|')t allocate memory|out of memory|OutOfMemory|bad_alloc",
      "for want of memory (the limit is {memory_gb:g} GB, on the GPU {gpu_gb:g} GB); let it hold less at a time"),
@@ -242,6 +252,8 @@ CLUES = [ # reason, what its last lines say, what to tell
 def why_it_ended(done:dict, limits:Limits) -> tuple: # reason, the middle of a sentence
     "What a run that went wrong died of."
     if done['why'] == 'time': return 'time', f"was stopped at the limit of {duration(limits.hours)}; make it faster"
+    if done['why'] == 'oom': return 'memory', (f"failed after one of its processes was killed for want of memory (the limit is "
+                                              f"{limits.memory_gb:.3g} GB); let it hold less at a time")
     if done['why'] == 'disk': return 'disk', "was stopped before it filled the disk; let it write less"
     if done['why']: return 'memory', (f"was stopped when it held {done['peak']/1e9:.1f} GB"
         f"{' of GPU memory or more' if done['why'] == 'gpu' else ''}, over the limit of {limits.memory_gb:.3g} GB"
@@ -255,7 +267,7 @@ def why_it_ended(done:dict, limits:Limits) -> tuple: # reason, the middle of a s
 
 def duration(hours): return f"{hours:g} h" if hours >= .1 else f"{hours*3600:g} s"
 
-# %% ../nbs/04_runtime.ipynb #9b3c3f8c
+# %% ../nbs/04_runtime.ipynb #9393fee5
 def check_end(
     done:dict, # from `execute`
     job:Job, # names entry point, folders and limits
@@ -263,7 +275,7 @@ def check_end(
 ):
     "RunError when a submission did not end well."
     c, last = job.challenge, done['last']
-    if done['code'] == 0: return
+    if done['code'] == 0: return # also where it got over the loss of a process
     if done['code'] and last and all(re.match('(bwrap|setpriv|prlimit|taskset|docker|Error): ', line) for line in last):
         raise RunError('engine', f"{engine} could not make the sandbox: {' '.join(last)}.")
     kind, middle = why_it_ended(done, job.limits)
@@ -306,7 +318,7 @@ def _head(zip_path, job, engine, why, less):
             f"{l.processes} processes, " + (f"a GPU of {l.gpu_gb:.3g} GB" if job.gpu else "no GPU"),
             *([f"this machine gives less than the platform: {', '.join(less)}"] if less else []), '-'*72]
 
-# %% ../nbs/04_runtime.ipynb #0748a503
+# %% ../nbs/04_runtime.ipynb #b1ebe6fc
 def _prepare(zip_path, job):
     "Fill the folder of a run."
     c, work, uid = job.challenge, Path(job.work), sandbox_uid() if job.python else 1000
@@ -317,6 +329,7 @@ def _prepare(zip_path, job):
             raise RunError('zip', f"{zip_path} has a file called {name}, where the platform puts a folder; rename it.")
         (work/'root'/name).mkdir(exist_ok=True)
     for name in ('out', 'home', 'tmp'): (work/name).mkdir()
+    make_places(job)
     make_etc(work/'etc', uid, job.shell)
     if not os.geteuid():
         for path in [p for n in ('root', 'out', 'home', 'tmp') for p in (work/n, *(work/n).rglob('*'))]: os.chown(path, uid, uid)

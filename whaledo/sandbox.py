@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['REASONS', 'HOME', 'UID', 'PROJECT', 'PROBE', 'IMAGES', 'PROBLEMS', 'RunError', 'parse_limits', 'gpu_gb', 'fit_limits',
-           'Job', 'mounts', 'environment', 'entry', 'bubblewrap_problem', 'probe_python', 'make_etc', 'sandbox_uid',
-           'bubblewrap_command', 'ask', 'find_image', 'container_problem', 'podman_run', 'container_name',
-           'container_command', 'find_engine', 'engine_version', 'sandbox_command', 'container_engine', 'build_command',
-           'pull_command']
+           'Job', 'mounts', 'make_places', 'environment', 'entry', 'bubblewrap_problem', 'probe_python', 'make_etc',
+           'sandbox_uid', 'bubblewrap_command', 'ask', 'find_image', 'container_problem', 'podman_run',
+           'container_name', 'container_command', 'find_engine', 'engine_version', 'sandbox_command',
+           'container_engine', 'build_command', 'pull_command']
 
 # %% ../nbs/03_sandbox.ipynb #f72f6bca
 import json, os, re, resource, shlex, shutil, subprocess, sys
@@ -86,7 +86,7 @@ def fit_limits(
     said = [f"{k} {v:g} instead of {getattr(limits, k):g}" for k, v in less.items()]
     return replace(limits, **less), said
 
-# %% ../nbs/03_sandbox.ipynb #0470cb35
+# %% ../nbs/03_sandbox.ipynb #7833d47c
 HOME = '/home/submission'
 UID = 1000 # of the submission, wherever its engine can choose
 
@@ -94,7 +94,7 @@ UID = 1000 # of the submission, wherever its engine can choose
 class Job:
     "One run: what is run, where, and within which limits."
     challenge: Challenge
-    work: Path # folder with `root` (the unpacked zip), `out` (for outputs), `home`, `tmp` and `etc`
+    work: Path # folder with `root` (the unpacked zip), `out` (for outputs), `home`, `tmp`, `etc` and `data` (`make_places`)
     data_dir: Path # the challenge's layout; links at its top level are followed
     limits: Limits # as `fit_limits` gave them
     python: dict = None # bubblewrap: from `probe_python`
@@ -108,8 +108,15 @@ def mounts(job:Job) -> list: # (path here, path inside, 'ro' or 'rw')
     "Folders and files that are visible inside, beside the operating system and Python."
     root, work = job.challenge.root, Path(job.work)
     data = [(Path(job.data_dir, n).resolve(), f'{root}/data/{n}', 'ro') for n in job.challenge.data_files]
-    return [(work/'root', root, 'rw'), *data, (work/'out', f'{root}/{job.challenge.writes}', 'rw'),
-            (work/'home', HOME, 'rw'), (work/'tmp', '/tmp', 'rw'), *job.extra]
+    return [(work/'root', root, 'rw'), (work/'data', f'{root}/data', 'ro'), *data,
+            (work/'out', f'{root}/{job.challenge.writes}', 'rw'), (work/'home', HOME, 'rw'), (work/'tmp', '/tmp', 'rw'), *job.extra]
+
+def make_places(job:Job):
+    "Empty folders and files for the data to be mounted on, in a folder that is read-only inside."
+    for here, inside, _ in mounts(job)[2:2 + len(job.challenge.data_files)]:
+        place = Path(job.work)/'data'/Path(inside).name
+        place.mkdir(parents=True) if here.is_dir() else (place.parent.mkdir(exist_ok=True), place.touch())
+    (Path(job.work)/'data').mkdir(exist_ok=True)
 
 # %% ../nbs/03_sandbox.ipynb #4953012c
 def environment(job:Job) -> dict: # all variables that the submission sees, PATH excepted
@@ -199,7 +206,7 @@ def _privileges(uid, limits):
     return caps, ['setpriv', '--reuid', str(uid), '--regid', str(uid), '--clear-groups', '--no-new-privs',
                   '--bounding-set=-all', '--inh-caps=-all', *limit]
 
-# %% ../nbs/03_sandbox.ipynb #4801cee8
+# %% ../nbs/03_sandbox.ipynb #1bfbec56
 def bubblewrap_command(
     job:Job, # `python` must be set
 ) -> list: # program and arguments
@@ -207,21 +214,19 @@ def bubblewrap_command(
     root, uid = job.challenge.root, sandbox_uid()
     variables = dict(PATH=f"{job.python['bin']}:/usr/bin:/bin", **environment(job))
     alone = ['--ro-bind-try', '/etc/ssl', '/etc/ssl'] if job.shell else ['--unshare-net', '--new-session']
-    first, *rest = [w for here, inside, mode in mounts(job)
-                    for w in [['--bind' if mode == 'rw' else '--ro-bind', str(here), inside]]]
+    binds = [w for here, inside, mode in mounts(job) for w in (f'--{"ro-" * (mode == "ro")}bind', str(here), inside)]
     user, prefix = _privileges(uid, job.limits)
     return ['bwrap', '--unshare-ipc', '--unshare-pid', '--unshare-uts', '--unshare-cgroup-try', '--hostname', 'submission',
             '--cap-drop', 'ALL', *user, '--die-with-parent', '--clearenv',
             *[w for k, v in variables.items() for w in ('--setenv', k, v)], *_system(job), *alone,
-            *first, '--perms', '0755', '--tmpfs', f'{root}/data', *[w for m in rest for w in m], '--remount-ro', f'{root}/data',
-            '--remount-ro', '/dev', '--remount-ro', '/', '--chdir', root, *prefix, *entry(job, job.python['python'])]
+            *binds, '--remount-ro', '/dev', '--remount-ro', '/', '--chdir', root, *prefix, *entry(job, job.python['python'])]
 
-# %% ../nbs/03_sandbox.ipynb #87833cb9
+# %% ../nbs/03_sandbox.ipynb #c8963556
 IMAGES = ('whaledo-runtime:gpu', 'whaledo-runtime:cpu') # what `make build` makes; SUBMISSION_IMAGE overrides both
 
-def ask(*command) -> subprocess.CompletedProcess: # never waits long, never raises
+def ask(*command, patience:float=30) -> subprocess.CompletedProcess: # never raises; patience: seconds
     "Ask a program something."
-    try: return subprocess.run(command, capture_output=True, text=True, timeout=30, stdin=subprocess.DEVNULL)
+    try: return subprocess.run(command, capture_output=True, text=True, timeout=patience, stdin=subprocess.DEVNULL)
     except (OSError, subprocess.TimeoutExpired) as e: return subprocess.CompletedProcess(command, 1, '', str(e))
 
 def find_image(
@@ -269,19 +274,22 @@ def _limits(engine, job):
             *(['--cpus', f'{cpus:g}'] if re.search(r'\bcpu\b', can) else []),
             *(['--pids-limit', str(job.limits.processes)] if 'pids' in can else [])]
 
-# %% ../nbs/03_sandbox.ipynb #a264f7a1
+# %% ../nbs/03_sandbox.ipynb #0b2e21f1
 @lru_cache
-def podman_run(image:str) -> tuple: # the words before the other options
+def podman_run(
+    image:str, options:tuple, # as they will be used
+) -> tuple: # the words before these options
     "How `podman run` has to begin on this machine."
     files, processes = (min(resource.getrlimit(r)[1], most) if resource.getrlimit(r)[1] > 0 else most
                         for r, most in ((resource.RLIMIT_NOFILE, 65536), (resource.RLIMIT_NPROC, 32768)))
     plain, runc = ('podman', 'run'), ('podman', '--runtime', 'runc', 'run')
     ulimit = ('--ulimit', f'nofile={files}:{files}', '--ulimit', f'nproc={processes}:{processes}')
     for words in (plain, runc, plain + ulimit, runc + ulimit):
-        if not (done := ask(*words, '--rm', '--network', 'none', '--entrypoint', 'true', image)).returncode: return words
+        done = ask(*words, '--rm', '--network', 'none', *options, '--entrypoint', 'true', image, patience=300)
+        if not done.returncode: return words
     raise RunError('engine', f"podman cannot start a container ({done.stderr.strip()}); try ENGINE=bubblewrap.")
 
-# %% ../nbs/03_sandbox.ipynb #ed6af1b4
+# %% ../nbs/03_sandbox.ipynb #9ed910cf
 def container_name(job:Job) -> str: return f'whaledo-{Path(job.work).name.strip(".")}'
 
 def container_command(
@@ -293,10 +301,11 @@ def container_command(
     volumes = [*mounts(job), *[(etc/name, f'/etc/{name}', 'ro') for name in ('hosts', 'resolv.conf')]]
     mount = lambda here, inside, mode: f'type=bind,"source={here}",destination={inside}' + ',readonly' * (mode == 'ro')
     variables, alone = environment(job), ['--network', 'none'] if not job.shell else ['--interactive', '--tty'][:1 + sys.stdin.isatty()]
-    begin = podman_run(job.image) if engine == 'podman' else ('docker', 'run')
+    options = (*_user(engine), *_limits(engine, job))
+    begin = podman_run(job.image, options) if engine == 'podman' else ('docker', 'run')
     return [*begin, '--rm', '--pull', 'never', '--name', container_name(job), '--hostname', 'submission', *alone, '--read-only',
              '--cap-drop', 'ALL', '--security-opt', 'no-new-privileges', '--log-driver', 'none',
-            *_user(engine), *_own(engine, job), *_limits(engine, job), '--shm-size', str(int(limits.shm_gb*1e9)),
+            *options, *_own(engine, job), '--shm-size', str(int(limits.shm_gb*1e9)),
             *[w for k, v in variables.items() for w in ('--env', f'{k}={v}')],
             *[w for m in volumes for w in ('--mount', mount(*m))], '--workdir', job.challenge.root,
             '--entrypoint', '/bin/sh', job.image, '-c', f'{" ".join(entry(job))}; exit $?']

@@ -1,0 +1,158 @@
+"Hostile and unlucky submissions, each under every engine that works here: contained, and told why."
+import json
+import shutil
+import time
+import zipfile
+from pathlib import Path
+
+import psutil
+import pytest
+
+from whaledo.challenge import Challenge, Limits
+from whaledo.runtime import run_submission
+from whaledo.sandbox import PROBLEMS, REASONS, RunError
+
+LIMITS = Limits(hours=5/3600, memory_gb=1, processes=64, log_mb=1)
+ANSWER = "open('submission/submission.csv', 'w').write('moo')\n"
+
+
+def check(output, data_dir, warn):
+    "The toy's rule: what cows say."
+    return [] if output.read_text() == "moo" else [f"{output.name} line 1: this is not what cows say; write moo."]
+
+
+@pytest.fixture(scope="module", params=list(PROBLEMS))
+def engine(request):
+    if problem := PROBLEMS[request.param]():
+        pytest.skip(problem)
+    return request.param
+
+
+@pytest.fixture
+def attempt(engine, tmp_path):
+    "Run a main.py in a toy challenge: the error or None, and the log."
+    def run(code, limits=LIMITS, name="main.py", **kwargs):
+        data = tmp_path/"data"
+        data.mkdir(exist_ok=True)
+        (data/"cow.txt").write_text("brown")
+        (data/"labels.csv").write_text("secret")
+        with zipfile.ZipFile(tmp_path/"submission.zip", "w") as z:
+            z.writestr(name, code)
+        toy = Challenge("toy", ("cow.txt",), check=check, score=None, entry_point=name, **kwargs)
+        error = None
+        try:
+            run_submission(tmp_path/"submission.zip", data, tmp_path/"out", toy, engine, limits)
+        except RunError as e:
+            error = e
+        assert (data/"cow.txt").read_text() == "brown"
+        return error, (tmp_path/"out"/"log.txt").read_text()
+    return run
+
+
+def left_over(*command):
+    "Processes on this machine with just these arguments."
+    return [p.pid for p in psutil.process_iter(["cmdline"]) if p.info["cmdline"] == list(command)]
+
+
+HOSTILE = {
+    "opens a socket": ("network", "import socket; socket.create_connection(('1.1.1.1', 80), 3)", "the network, which is closed"),
+    "looks up a name": ("network", "import urllib.request; urllib.request.urlopen('http://example.org')", "put what it needs into the zip"),
+    "reads a file outside": ("crash", f"print(open({str(Path(__file__).resolve())!r}).read())", "No such file"),
+    "reads the labels": ("crash", "print(open('data/labels.csv').read())", "No such file"),
+    "writes into the data": ("write", "open('data/cow.txt', 'w').write('white')", "wrote where nothing may be written"),
+    "adds to the data": ("write", "open('data/calf.txt', 'w')", "wrote where nothing may be written"),
+    "writes into the system": ("write", "open('/usr/lib/x', 'w')", "wrote where nothing may be written"),
+    "forks until the limit": ("processes", "import subprocess\nheld = [subprocess.Popen(['sleep', '9']) for i in range(99)]",
+                              "no more than 64 processes"),
+    "starts threads until the limit": ("processes", "import threading, time\nfor i in range(99): "
+                                       "threading.Thread(target=time.sleep, args=(9,), daemon=True).start()", "no more than 64"),
+    "allocates 100 GB at once": ("memory", "import numpy; numpy.ones(100 * 10**9, 'uint8')", "hold less at a time"),
+    "allocates 100 GB bit by bit": ("memory", "held = []\nfor i in range(1000): held.append(b'x' * 10**8)", "hold less at a time"),
+    "allocates in its children": ("memory", "import subprocess, sys\nkids = [subprocess.Popen([sys.executable, '-c', "
+                                  "'import time; x = b\"x\" * 300_000_000; time.sleep(99)']) for i in range(4)]\n"
+                                  "for k in kids: k.wait()\nraise SystemExit(1)", "hold less at a time"),
+    "sleeps past the limit": ("time", "import time\nprint('37 % done', flush=True); time.sleep(99)", "37 % done"),
+    "ignores SIGTERM": ("time", "import signal, time\nfor s in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP): "
+                        "signal.signal(s, signal.SIG_IGN)\nwhile True: time.sleep(1)", "stopped at the limit of 5 s"),
+    "deletes its own folder": ("silent", "import shutil; shutil.rmtree('/code_execution', ignore_errors=True)", "there is: nothing"),
+    "writes a link as its output": ("silent", "import os; os.symlink('/etc/passwd', 'submission/submission.csv')", "a link"),
+    "writes elsewhere": ("silent", "open('submission.csv', 'w').write('moo')", "did not write"),
+    "writes nonsense": ("output", "open('submission/submission.csv', 'w').write('woof')", "line 1: this is not what cows say"),
+    "dies of a signal": ("crash", "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", "exit code 139"),
+    "becomes root": ("crash", "import os; os.setuid(0)", "Operation not permitted"),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_it_is_contained_and_told(name, attempt, tmp_path):
+    kind, code, told = HOSTILE[name]
+    start = time.monotonic()
+    error, log = attempt(code)
+    assert error.kind == kind and error.exit_code == REASONS[kind][0], error
+    assert told in str(error) and log.endswith(f"failed: {error}\n")
+    assert time.monotonic() - start < 30
+    left = {p.name for p in (tmp_path/"out").iterdir()}
+    assert left == {"log.txt"} | ({"submission.rejected.csv"} if kind == "output" else set())
+
+
+def test_a_gigabyte_of_output_fills_no_disk(attempt, tmp_path):
+    code = "import sys\nfor i in range(10_000): sys.stdout.write('a whale a day\\n' * 7143)\n" + ANSWER
+    error, log = attempt(code, Limits(hours=60/3600, memory_gb=1, log_mb=1))
+    assert error is None, error
+    assert len(log) < 3e6 and "the log is full at 1 MB" in log and log.count("passed: ") == 1
+    assert int(log.split(" bytes printed")[0].split()[-1].replace(",", "")) > 999e6
+
+
+def test_a_daemon_does_not_survive(attempt):
+    error, _ = attempt(ANSWER + "import subprocess\n"
+                       "subprocess.Popen(['sleep', '43210'], start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)")
+    assert error is None, error
+    time.sleep(.5)
+    assert not left_over("sleep", "43210")
+
+
+def test_nothing_of_the_host_leaks_in(attempt, monkeypatch):
+    monkeypatch.setenv("SECRET_TOKEN", "of the host")
+    monkeypatch.setenv("https_proxy", "http://proxy")
+    code = ANSWER + "import json, os, socket\nprint(json.dumps(dict(env=list(os.environ), uid=os.getuid(), home=os.listdir(os.environ['HOME']),"\
+        "host=socket.gethostname(), net=[n for _, n in socket.if_nameindex()], data=os.listdir('data'), resolv=open('/etc/resolv.conf').read(),"\
+        "writable=[p for p in ['/', '/etc', '/usr', '/var', '/opt', '/home', 'data', '/tmp', '/dev/shm', '.', 'submission', os.environ['HOME']] if os.access(p, os.W_OK)])))"
+    error, log = attempt(code)
+    assert error is None, error
+    seen = json.loads(next(line for line in log.splitlines() if line.startswith("{")))
+    assert not {"SECRET_TOKEN", "https_proxy", "HTTPS_PROXY"} & set(seen["env"])
+    assert seen["uid"] != 0 and seen["home"] == [] and seen["host"] == "submission" and seen["net"] == ["lo"]
+    assert seen["data"] == ["cow.txt"] and seen["resolv"] == ""
+    assert seen["writable"][-5:] == ["/tmp", "/dev/shm", ".", "submission", seen["writable"][-1]] and len(seen["writable"]) == 5
+
+
+def test_what_runs_there_runs_here(attempt):
+    "A second root folder, a main.sh, a cache on disk, worker processes, compiled code in /tmp."
+    code = ("set -e\ncd /codeexecution\npython - <<END\nimport os\nfrom multiprocessing import Pool\n"
+            "open('/tmp/cache', 'w').write('x'); open(os.path.expanduser('~/.cached'), 'w').write('x')\n"
+            "print(sum(Pool(2).map(abs, range(10))))\nEND\n"
+            "printf '#!/bin/sh\\necho compiled' > /tmp/program; chmod +x /tmp/program; /tmp/program\n"
+            "printf moo > predictions/answer.txt\n")
+    error, log = attempt(code, Limits(hours=60/3600, memory_gb=1), "main.sh", root="/codeexecution", writes="predictions",
+                         collect=lambda folder, out: shutil.copy(folder/"answer.txt", out))
+    assert error is None, error
+    assert "45" in log.splitlines() and "compiled" in log.splitlines()
+
+
+def test_all_engines_give_the_same_ranking(survey, tmp_path):
+    import pandas as pd
+    from whaledo.challenge import get_challenge
+    from whaledo.runtime import pack
+    from whaledo.sandbox import PROJECT
+    from whaledo.whale.scenarios import lay_out
+    from whaledo.whale.survey import load_survey
+    engines = [e for e in PROBLEMS if not PROBLEMS[e]()]
+    if len(engines) < 2:
+        pytest.skip(f"only {' '.join(engines) or 'no engine'} works here")
+    whale, data = get_challenge("whale"), lay_out(load_survey(survey), tmp_path/"data")
+    zip_path = pack(PROJECT/whale.sources["benchmark"], tmp_path/"submission.zip")
+    tables = {e: pd.read_csv(run_submission(zip_path, data, tmp_path/e, whale, e)["output"]) for e in engines}
+    first = tables.pop(engines[0])
+    for other in tables.values():
+        assert first.iloc[:, :2].equals(other.iloc[:, :2])
+        assert (first.score - other.score).abs().max() <= 1e-5
