@@ -45,7 +45,7 @@ setup: .venv/ready .venv-runtime/ready ## make both environments, install the sa
 	.venv/bin/python -m pip install -q uv
 
 .venv/ready: .venv/bin/uv requirements-dev.txt settings.ini setup.py
-	.venv/bin/uv pip sync -q --python .venv/bin/python requirements-dev.txt
+	.venv/bin/uv pip sync -q --compile-bytecode --python .venv/bin/python requirements-dev.txt
 	.venv/bin/uv pip install -q --python .venv/bin/python --no-deps --no-build-isolation -e .
 	@# nbdev writes the hook that cleans notebooks on saving into a home folder; here it belongs to this environment alone
 	mkdir -p .venv/etc/home .venv/etc/jupyter
@@ -55,7 +55,8 @@ setup: .venv/ready .venv-runtime/ready ## make both environments, install the sa
 
 .venv-runtime/ready: .venv/bin/uv runtime/requirements-cpu.txt
 	.venv/bin/uv venv -q --allow-existing --python $(PYTHON) .venv-runtime
-	.venv/bin/uv pip sync -q --python .venv-runtime/bin/python runtime/requirements-cpu.txt
+	@# compiled at once: a submission finds this folder read-only, and would compile it again in every run
+	.venv/bin/uv pip sync -q --compile-bytecode --python .venv-runtime/bin/python runtime/requirements-cpu.txt
 	.venv-runtime/bin/python runtime/tests/test_imports.py
 	@touch $@
 

@@ -39,7 +39,7 @@ def ok(whaledo):
 
 @pytest.fixture(scope="session")
 def needs_sandbox():
-    from whaledo.runtime import bubblewrap_problem
+    from whaledo.sandbox import bubblewrap_problem
     if problem := bubblewrap_problem():
         pytest.skip(problem)
 

@@ -57,7 +57,7 @@ def test_labels_and_training_folder_are_out_of_sight(data, whaledo, tmp_path, ne
     with zipfile.ZipFile(tmp_path/"submission.zip", "w") as z:
         z.writestr("main.py", "import os; print(sorted(os.listdir('data'))); raise SystemExit(7)")
     code, _, err = whaledo("test-submission", "--data-dir", data, "--submission-dir", tmp_path)
-    assert code == 1 and "labels.csv" not in err and "train" not in err.split("images")[0] and "'queries'" in err
+    assert code == 40 and "labels.csv" not in err and "train" not in err.split("images")[0] and "'queries'" in err
 
 
 def test_the_query_in_its_own_result_is_caught(data, whaledo, tmp_path, needs_sandbox):
@@ -66,7 +66,7 @@ def test_the_query_in_its_own_result_is_caught(data, whaledo, tmp_path, needs_sa
                    "pd.DataFrame(dict(query_id=q.query_id, database_image_id=q.query_image_id, score=.5))"
                    ".to_csv('submission/submission.csv', index=False)")
     code, _, err = whaledo("test-submission", "--data-dir", data, "--submission-dir", tmp_path)
-    assert code == 1 and "returns its own photo" in err
+    assert code == 51 and "returns its own photo" in err
     assert not (tmp_path/"submission.csv").exists()
 
 
@@ -112,7 +112,7 @@ def test_every_problem_of_a_survey_is_named(name, survey, whaledo, tmp_path):
 def test_demo_leaves_other_data_alone(data, whaledo):
     before = sorted(p.name for p in data.iterdir())
     code, _, err = whaledo("demo", "--data-dir", data)
-    assert code == 2 and "was not made by the demo" in err
+    assert code == 2 and "was not made by this demo" in err
     assert sorted(p.name for p in data.iterdir()) == before
 
 
@@ -121,7 +121,7 @@ def test_demo_does_everything_once(ok, tmp_path, monkeypatch, needs_sandbox):
     for name in ("submission_src", "submission_quickstart", "submission_benchmark"):
         shutil.copytree(ROOT/name, project/name, ignore=shutil.ignore_patterns("*.safetensors", "config.json"))
     monkeypatch.setattr("whaledo.cli.project", lambda: project)
-    args = ["demo", "--data-dir", tmp_path/"data-small", "--photos", 600, "--epochs", 1]
+    args = ["demo", "--data-dir", tmp_path/"data-small", "--size", 600, "--epochs", 1]
     first = ok(*args)
     made = {p: p.stat().st_mtime_ns for p in (project/"runs").rglob("*") if p.name in (
         "weights.safetensors", "submission.zip", "submission.csv")}
@@ -129,3 +129,22 @@ def test_demo_does_everything_once(ok, tmp_path, monkeypatch, needs_sandbox):
     assert ok(*args) == first
     assert {p: p.stat().st_mtime_ns for p in made} == made
     assert set(first["scores"]) == {"quickstart", "benchmark", "submission"}
+
+
+def test_the_audit_passes_the_benchmark_and_catches_a_submission_that_looks_at_other_queries(data, ok, whaledo, tmp_path, needs_sandbox):
+    at = ["--data-dir", data, "--submission-dir", tmp_path, "--engine", "bubblewrap"]
+    ok("pack", "--source", "benchmark", "--submission-dir", tmp_path)
+    done = ok("audit", *at)
+    assert done["problems"] == [] and len(done["runs"]) >= 4 and 0 < done["estimate_s"] < done["limit_s"]
+    ok("clean", "--submission-dir", tmp_path)
+    assert not (tmp_path/"audit").exists()
+    with zipfile.ZipFile(tmp_path/"submission.zip", "w") as z:
+        z.writestr("main.py", "import pandas as pd\nrows = []\nfor s in pd.read_csv('data/query_scenarios.csv').itertuples():\n"
+                   "    q, d = pd.read_csv(f'data/{s.queries_path}'), pd.read_csv(f'data/{s.database_path}')\n"
+                   "    for r in q.itertuples():\n"
+                   "        best = d.database_image_id[d.database_image_id != r.query_image_id][:2]\n"
+                   "        rows += [(r.query_id, i, 1 / (2 + len(q) + n)) for n, i in enumerate(best)]\n"
+                   "pd.DataFrame(rows, columns=['query_id', 'database_image_id', 'score']).to_csv('submission/submission.csv', index=False)")
+    code, _, err = whaledo("audit", *at)
+    assert code == 60 and "half of the queries: the ranking of query" in err and "Traceback" not in err
+    assert not any("alone" in line for line in err.split("breaks a rule.")[1].splitlines())

@@ -23,8 +23,10 @@ def test_every_module_is_exported_from_a_notebook():
 
 
 def test_the_submission_never_imports_the_project():
-    for folder in ("submission_src", "submission_quickstart", "submission_benchmark"):
-        assert "whaledo." not in "".join(l for l in (ROOT/folder/"main.py").open() if "import" in l), folder
+    mains = [*ROOT.glob("submission_*/main.py"), *ROOT.glob("submissions/*/*/main.py")]
+    assert len(mains) == 9
+    for main in mains:
+        assert "whaledo" not in "".join(line for line in main.open() if "import" in line), main
 
 
 def test_notebooks_are_small_and_clean():
@@ -48,3 +50,13 @@ def test_the_scoring_script_and_its_example(tmp_path):
     assert json.loads(done.stdout) == {"mean_average_precision": 1.0}
     done = python("scoring/score_submission.py", tmp_path/"wrong.csv", labels)
     assert done.returncode == 2 and done.stdout == "" and "wrong.csv" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_what_all_challenges_share_knows_none_of_them():
+    from whaledo.challenge import challenge_modules
+    names = set(challenge_modules())
+    assert names == {"whale", "pose-bowl", "cloud-cover", "mouse-behavior"}
+    for module in ("challenge", "metrics", "provenance", "sandbox", "runtime", "audit"):
+        text = (ROOT/"whaledo"/f"{module}.py").read_text().replace("whaledo", "")
+        found = [n for name in names for n in (name, name.replace("-", "_")) if n in text and n != "whale"]
+        assert not found and "whale." not in text, (module, found)
