@@ -125,9 +125,10 @@ test-container: setup ## run the tests of the runtime inside it
 interact-container: setup ## open a shell where submissions run, with a network
 	$(WHALEDO) interact $(SEALED)
 
-verify-podman: setup ## on a Debian machine without a registry: install Podman, make a base image, build, test
+verify-podman: setup ## on a Debian machine without a registry: install Podman, build the image, run tests and the demo in it
 	bash runtime/verify_podman.sh
 	$(WHALEDO) test-container --engine podman
+	$(MAKE) demo ENGINE=podman
 
 bench: setup ## time ranking and rendering against the plain way, as ratios
 	$(WHALEDO) bench
