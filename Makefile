@@ -9,6 +9,7 @@ SUBMISSION_DIR ?= submission$(OF)
 ENGINE         ?= auto
 LIMITS         ?=
 SKIP_GPU       ?= false
+OPEN_WALL      ?= false
 CPU_OR_GPU     ?= $(if $(shell command -v nvidia-smi),gpu,cpu)
 BASE_IMAGE     ?=
 BUILD_OPTIONS  ?=
@@ -32,7 +33,7 @@ export SUBMISSION_IMAGE
 help: ## print this menu
 	@echo "whaledo: recognise individual whales in survey photos"; echo
 	@grep -hE '^[a-z-]+:.*## ' Makefile | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
-	@echo; echo "  variables: CHALLENGE=$(CHALLENGE) DATA_DIR=$(DATA_DIR) SUBMISSION_DIR=$(SUBMISSION_DIR) ENGINE=$(ENGINE) LIMITS= SKIP_GPU=$(SKIP_GPU)"
+	@echo; echo "  variables: CHALLENGE=$(CHALLENGE) DATA_DIR=$(DATA_DIR) SUBMISSION_DIR=$(SUBMISSION_DIR) ENGINE=$(ENGINE) LIMITS= SKIP_GPU=$(SKIP_GPU) OPEN_WALL=$(OPEN_WALL)"
 	@echo "             SURVEY_DIR= VALID=$(VALID) RECIPE=$(RECIPE) PRETRAINED= EPOCHS= SEED=$(SEED) RECORD= PYTHON="
 	@echo "             CPU_OR_GPU=$(CPU_OR_GPU) SUBMISSION_IMAGE= BASE_IMAGE= BUILD_OPTIONS="
 
@@ -102,7 +103,7 @@ pack-example: pack-quickstart ## the same as pack-quickstart
 repack-submission: clean pack-submission ## clean, then pack-submission
 
 test-submission: setup ## run submission.zip on DATA_DIR, sealed off and within the limits, and check its output
-	$(WHALEDO) test-submission $(SEALED) --limits "$(LIMITS)"
+	$(WHALEDO) test-submission $(SEALED) --limits "$(LIMITS)" $(if $(filter true 1 yes,$(OPEN_WALL)),--open-wall)
 
 audit-submission: setup ## run it again in other company: does a ranking change, does it reach out, is it fast enough?
 	$(WHALEDO) audit $(SEALED) --limits "$(LIMITS)" --seed $(SEED)

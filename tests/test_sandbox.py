@@ -31,7 +31,7 @@ def engine(request):
 @pytest.fixture
 def attempt(engine, tmp_path):
     "Run a main.py in a toy challenge: the error or None, and the log."
-    def run(code, limits=LIMITS, name="main.py", **kwargs):
+    def run(code, limits=LIMITS, name="main.py", open_wall=False, **kwargs):
         data = tmp_path/"data"
         data.mkdir(exist_ok=True)
         (data/"cow.txt").write_text("brown")
@@ -41,7 +41,7 @@ def attempt(engine, tmp_path):
         toy = Challenge("toy", ("cow.txt",), check=check, score=None, entry_point=name, **kwargs)
         error = None
         try:
-            run_submission(tmp_path/"submission.zip", data, tmp_path/"out", toy, engine, limits)
+            run_submission(tmp_path/"submission.zip", data, tmp_path/"out", toy, engine, limits, open_wall=open_wall)
         except RunError as e:
             error = e
         assert (data/"cow.txt").read_text() == "brown"
@@ -137,6 +137,29 @@ def test_what_runs_there_runs_here(attempt):
                          collect=lambda folder, out: shutil.copy(folder/"answer.txt", out))
     assert error is None, error
     assert "45" in log.splitlines() and "compiled" in log.splitlines()
+
+
+def test_only_the_allowed_service_is_let_through(attempt):
+    import socketserver
+    import threading
+
+    class Answer(socketserver.StreamRequestHandler):
+        def handle(self):
+            self.wfile.write(b"clouds are forecast")
+    with socketserver.TCPServer(("127.0.0.1", 0), Answer) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        port = server.server_address[1]
+        code = ANSWER + ("import os, socket, urllib.parse\nproxy = urllib.parse.urlparse(os.environ['HTTPS_PROXY'])\n"
+                         f"for name in ('localhost:{port}', 'localhost:22', 'example.org:443'):\n"
+                         "    s = socket.create_connection((proxy.hostname, proxy.port), 5)\n"
+                         "    s.sendall(f'CONNECT {name} HTTP/1.1\\r\\n\\r\\n'.encode())\n"
+                         "    print(name, b''.join(iter(lambda: s.recv(999), b'')))\n"
+                         "try: socket.create_connection(('1.1.1.1', 443), 2)\nexcept OSError: print('no other way')\n")
+        error, log = attempt(code, open_wall=True, allow=(f"localhost:{port}",))
+        server.shutdown()
+    assert error is None, error
+    assert "clouds are forecast" in log and log.count("403 Forbidden") == 2 and "no other way" in log
+    assert f"wall: let through to localhost:{port}" in log and "wall: refused example.org:443" in log
 
 
 def test_all_engines_give_the_same_ranking(survey, tmp_path):

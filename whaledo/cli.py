@@ -112,7 +112,7 @@ def train(
     print(f"{run}: mAP@20 on whales kept out of training {config['validation']}; weights are in submission_src/")
     return dict(run=str(run), validation=config['validation'])
 
-# %% ../nbs/90_cli.ipynb #2520f0ac
+# %% ../nbs/90_cli.ipynb #706c9666
 @command
 def pack(
     source:str='submission', # quickstart, benchmark or submission
@@ -135,12 +135,14 @@ def test_submission(
     engine:str='auto', # auto, docker, podman or bubblewrap
     limits:str='', # other limits than the platform's, such as hours=.5,memory_gb=4
     gpu:bool=True, # pass the GPU through, if there is one?
+    open_wall:bool=False, # let the one service through that the challenge's platform lets through?
 ):
     "Run submission.zip as the platform would, without a network, and check what it wrote."
     from whaledo.runtime import run_submission
     from whaledo.sandbox import parse_limits
     c = get_challenge(challenge)
-    return run_submission(submission_dir/'submission.zip', data_dir, submission_dir, c, engine, parse_limits(limits, c.limits), gpu=gpu)
+    return run_submission(submission_dir/'submission.zip', data_dir, submission_dir, c, engine, parse_limits(limits, c.limits),
+                          gpu=gpu, open_wall=open_wall)
 
 # %% ../nbs/90_cli.ipynb #abb66504
 @command

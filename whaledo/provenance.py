@@ -36,7 +36,7 @@ def made_by(
     try: return json.loads((folder/MARKER).read_text())['made_by']
     except (OSError, ValueError, KeyError, TypeError): return 'somebody else'
 
-# %% ../nbs/02_provenance.ipynb #1d8048b3
+# %% ../nbs/02_provenance.ipynb #9acc1e6a
 def source_hash(
     *things, # modules or functions
 ) -> str: # eight hexadecimal digits
@@ -53,7 +53,7 @@ def make_once(
     who = made_by(folder)
     if who == 'whaledo demo':
         if (old := json.loads((folder/MARKER).read_text())) == note: return False
-        if old.get('challenge') != note.get('challenge'):
+        if old.get('challenge', note.get('challenge')) != note.get('challenge'):
             raise InputError(f"{folder}: holds the demo of another challenge; name another folder with DATA_DIR=.")
         print(f'{folder}: made by an older demo, is made anew', file=sys.stderr)
         shutil.rmtree(folder)

@@ -7,16 +7,17 @@ __all__ = ['SKIP', 'ENGINE_VARIABLES', 'CLUES', 'members', 'pack', 'check_zip', 
            'oom_kills', 'watch', 'Lines', 'execute', 'why_it_ended', 'duration', 'check_end', 'take_output',
            'run_submission', 'shell_in_sandbox']
 
-# %% ../nbs/04_runtime.ipynb #066e98d7
+# %% ../nbs/04_runtime.ipynb #d9f4fc70
 import codecs, fcntl, hashlib, os, re, shutil, signal, stat, subprocess, sys, threading, time, zipfile, zlib
 import psutil
 from collections import deque
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from .challenge import Challenge, InputError, Limits
 from .sandbox import (Job, PROJECT, RunError, ask, container_name, engine_version, find_engine, find_image, fit_limits,
                              gpu_gb, make_etc, make_places, probe_python, sandbox_command, sandbox_uid)
+from .wall import opened
 
 # %% ../nbs/04_runtime.ipynb #bbeb222f
 SKIP = {'__pycache__', '.git', '.ipynb_checkpoints', '.DS_Store'} # never packed
@@ -156,11 +157,11 @@ def _gpu_memory(pid): # bytes that a process tree holds on the GPU
     held, pids = re.findall(r'(\d+), (\d+)', query), {p.pid for p in tree(pid)}
     return sum(int(mb) * 2**20 for p, mb in held if int(p) in pids)
 
-# %% ../nbs/04_runtime.ipynb #ea844dee
+# %% ../nbs/04_runtime.ipynb #92e46df8
 def oom_kills(pid:int) -> int: # 0 where nobody counts
     "How many processes of a container the kernel has killed for want of memory."
     with suppress(OSError):
-        groups = dict(line.split(':')[1:] for line in Path(f'/proc/{pid}/cgroup').read_text().splitlines())
+        groups = dict(line.split(':', 2)[1:] for line in Path(f'/proc/{pid}/cgroup').read_text().splitlines())
         for file in (f"/sys/fs/cgroup/memory{groups.get('memory')}/memory.oom_control", f"/sys/fs/cgroup{groups.get('')}/memory.events"):
             if os.path.exists(file): return int(re.search(r'^oom_kill (\d+)', Path(file).read_text(), re.M)[1])
     return 0
@@ -298,7 +299,7 @@ def take_output(
     where = f'{c.root}/{c.writes}' + ('' if c.collect else f'/{c.output}')
     raise RunError('silent', f"{c.entry_point} ended well but did not write {where}; in that folder there is: {there or 'nothing'}.")
 
-# %% ../nbs/04_runtime.ipynb #40c4a04a
+# %% ../nbs/04_runtime.ipynb #e7626169
 def _versions(engine, job):
     "Python, torch and timm of the runtime, from inside the image where there is one."
     if engine == 'bubblewrap': return ', '.join(f'{k} {v}' for k, v in job.python['versions'].items())
@@ -308,7 +309,8 @@ def _versions(engine, job):
 def _head(zip_path, job, engine, why, less):
     "The first lines of a log."
     with open(zip_path, 'rb') as f: sha = hashlib.file_digest(f, 'sha256').hexdigest()
-    c, l, wall = job.challenge, job.limits, f" (the platform lets {', '.join(job.challenge.allow)} through)" * bool(job.challenge.allow)
+    c, l, through = job.challenge, job.limits, ', '.join(job.challenge.allow)
+    wall = f" but {through} through HTTPS_PROXY" if job.before else f" (the platform lets {through} through)" if through else ''
     return [f"submission  {Path(zip_path).name}, sha256 {sha}",
             f"challenge   {c.name}: {c.root}/{c.entry_point} > {c.writes}/ > {c.output}",
             f"engine      {engine_version(engine)} ({why})",
@@ -342,21 +344,23 @@ def _container(engine, job): # how to find the first process of a container, and
         return known[0] if known else os.getpid() # not started yet
     return pid, lambda: ask(engine, 'rm', '-f', name)
 
-# %% ../nbs/04_runtime.ipynb #0cd62af9
+# %% ../nbs/04_runtime.ipynb #1046aca3
 @contextmanager
 def _stage(times, name):
     start = time.monotonic()
     try: yield
     finally: times[name] = time.monotonic() - start
 
-def _run(zip_path, data_dir, challenge, engine, limits, python, gpu, folder, log, rejected, extra):
+def _run(zip_path, data_dir, challenge, engine, limits, python, gpu, folder, log, rejected, open_wall, extra):
     "Run a submission; its output, still to be checked, goes to `rejected`."
     engine, why = find_engine(engine)
     check_data(challenge, data_dir)
     gpu, times = gpu and gpu_gb() > 0, {}
     limits, less = fit_limits(limits, gpu)
-    with TemporaryDirectory(prefix='.run-', dir=folder, ignore_cleanup_errors=True) as work:
-        job = Job(challenge, Path(work).absolute(), Path(data_dir), limits, gpu=gpu, **extra)
+    with TemporaryDirectory(prefix='.run-', dir=folder, ignore_cleanup_errors=True) as work, ExitStack() as stack:
+        wall = opened(challenge.allow, Path(stack.enter_context(TemporaryDirectory()))/'wall', log) if open_wall else nullcontext({})
+        more = {**stack.enter_context(wall), **extra}
+        job = Job(challenge, Path(work).absolute(), Path(data_dir), limits, gpu=gpu, **more)
         if engine == 'bubblewrap': job.python = probe_python(python)
         else: job.image = find_image(engine)
         with _stage(times, 'unpack'): _prepare(zip_path, job)
@@ -397,7 +401,7 @@ def _clear(folder, output):
         shutil.rmtree(old, ignore_errors=True)
     for old in (output, rejected_name(output), folder/'log.txt'): old.unlink(missing_ok=True)
 
-# %% ../nbs/04_runtime.ipynb #d8cf8e13
+# %% ../nbs/04_runtime.ipynb #ef53413a
 def run_submission(
     zip_path, # submission.zip
     data_dir, # the challenge's layout
@@ -407,9 +411,12 @@ def run_submission(
     limits:Limits=None, # None: those of the challenge
     python=None, # bubblewrap: interpreter of the runtime; None: that of .venv-runtime
     gpu:bool=True, # pass the GPU through, if there is one?
+    open_wall:bool=False, # let the challenge's `allow` through? InputError when it allows nobody
     **extra, # more of the `Job`
 ) -> dict: # output, log, seconds, peak_memory_mb, engine; RunError or InputError, also in the log, when it did not pass
     "Run a packed submission as the platform would, and check what it wrote."
+    if open_wall and not challenge.allow:
+        raise InputError(f"The challenge {challenge.name} lets nobody through its wall; leave out OPEN_WALL.")
     folder = Path(submission_dir)
     folder.mkdir(parents=True, exist_ok=True)
     output, limits = folder/challenge.output, limits or challenge.limits
@@ -419,7 +426,7 @@ def run_submission(
         with (folder/'log.txt').open('w', encoding='utf-8', buffering=1) as file:
             def log(line): print(line, file=file); print(line, file=sys.stderr, flush=True)
             try:
-                done = _run(zip_path, data_dir, challenge, engine, limits, python, gpu, folder, log, rejected, extra)
+                done = _run(zip_path, data_dir, challenge, engine, limits, python, gpu, folder, log, rejected, open_wall, extra)
                 with _stage(done['times'], 'check'): problems = challenge.check(rejected, Path(data_dir), log)
                 if problems: raise RunError('output', '\n'.join(["The submission ran but its output is malformed.", *problems]))
                 os.replace(rejected, output)

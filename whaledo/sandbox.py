@@ -86,7 +86,7 @@ def fit_limits(
     said = [f"{k} {v:g} instead of {getattr(limits, k):g}" for k, v in less.items()]
     return replace(limits, **less), said
 
-# %% ../nbs/03_sandbox.ipynb #7833d47c
+# %% ../nbs/03_sandbox.ipynb #3961dff7
 HOME = '/home/submission'
 UID = 1000 # of the submission, wherever its engine can choose
 
@@ -102,6 +102,7 @@ class Job:
     gpu: bool = False # pass it through?
     extra: tuple = () # more that is visible inside: (path here, path inside, 'ro' or 'rw')
     variables: tuple = () # more variables: (name, value)
+    before: str = '' # a command to run first
     shell: bool = False # for a person who wants to look around: a shell instead of the entry point, and a network
 
 def mounts(job:Job) -> list: # (path here, path inside, 'ro' or 'rw')
@@ -118,7 +119,7 @@ def make_places(job:Job):
         place.mkdir(parents=True) if here.is_dir() else (place.parent.mkdir(exist_ok=True), place.touch())
     (Path(job.work)/'data').mkdir(exist_ok=True)
 
-# %% ../nbs/03_sandbox.ipynb #4953012c
+# %% ../nbs/03_sandbox.ipynb #2b87d4d3
 def environment(job:Job) -> dict: # all variables that the submission sees, PATH excepted
     "The environment of a submission: progress bars write a line every ten seconds, prints come at once."
     threads = max(1, int(min(job.limits.cpus, len(os.sched_getaffinity(0)))))
@@ -129,8 +130,8 @@ def environment(job:Job) -> dict: # all variables that the submission sees, PATH
 def entry(job:Job, python:str='python') -> list: # program and arguments
     "How the entry point is started."
     name = job.challenge.entry_point
-    if job.shell: return ['bash']
-    return ['bash', name] if name.endswith('.sh') else [python, name]
+    words = ['bash'] if job.shell else ['bash', name] if name.endswith('.sh') else [python, name]
+    return ['sh', '-c', f'{job.before} && exec "$@"', 'sh', *words] if job.before else words
 
 # %% ../nbs/03_sandbox.ipynb #dfff0272
 def bubblewrap_problem() -> str: # empty when it works
@@ -289,7 +290,7 @@ def podman_run(
         if not done.returncode: return words
     raise RunError('engine', f"podman cannot start a container ({done.stderr.strip()}); try ENGINE=bubblewrap.")
 
-# %% ../nbs/03_sandbox.ipynb #9ed910cf
+# %% ../nbs/03_sandbox.ipynb #c99d4ac6
 def container_name(job:Job) -> str: return f'whaledo-{Path(job.work).name.strip(".")}'
 
 def container_command(
@@ -308,7 +309,7 @@ def container_command(
             *options, *_own(engine, job), '--shm-size', str(int(limits.shm_gb*1e9)),
             *[w for k, v in variables.items() for w in ('--env', f'{k}={v}')],
             *[w for m in volumes for w in ('--mount', mount(*m))], '--workdir', job.challenge.root,
-            '--entrypoint', '/bin/sh', job.image, '-c', f'{" ".join(entry(job))}; exit $?']
+            '--entrypoint', '/bin/sh', job.image, '-c', '"$@"; exit $?', 'sh', *entry(job)]
 
 # %% ../nbs/03_sandbox.ipynb #22312f50
 PROBLEMS = dict(docker=lambda: container_problem('docker'), podman=lambda: container_problem('podman'),
