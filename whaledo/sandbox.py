@@ -86,7 +86,7 @@ def fit_limits(
     said = [f"{k} {v:g} instead of {getattr(limits, k):g}" for k, v in less.items()]
     return replace(limits, **less), said
 
-# %% ../nbs/03_sandbox.ipynb #3961dff7
+# %% ../nbs/03_sandbox.ipynb #9fa4d1a3
 HOME = '/home/submission'
 UID = 1000 # of the submission, wherever its engine can choose
 
@@ -109,15 +109,20 @@ def mounts(job:Job) -> list: # (path here, path inside, 'ro' or 'rw')
     "Folders and files that are visible inside, beside the operating system and Python."
     root, work = job.challenge.root, Path(job.work)
     data = [(Path(job.data_dir, n).resolve(), f'{root}/data/{n}', 'ro') for n in job.challenge.data_files]
-    return [(work/'root', root, 'rw'), (work/'data', f'{root}/data', 'ro'), *data,
-            (work/'out', f'{root}/{job.challenge.writes}', 'rw'), (work/'home', HOME, 'rw'), (work/'tmp', '/tmp', 'rw'), *job.extra]
+    return [(work/'home', HOME, 'rw'), (work/'tmp', '/tmp', 'rw'), (work/'root', root, 'rw'),
+            (work/'data', f'{root}/data', 'ro'), *data, (work/'out', f'{root}/{job.challenge.writes}', 'rw'), *job.extra]
+
+def _python(job): # folders of the runtime's Python that are not those of the operating system
+    return [f for f in dict.fromkeys(job.python['folders']) if not f.startswith('/usr')]
 
 def make_places(job:Job):
     "Empty folders and files for the data to be mounted on, in a folder that is read-only inside."
-    for here, inside, _ in mounts(job)[2:2 + len(job.challenge.data_files)]:
+    for here, inside, _ in mounts(job)[4:4 + len(job.challenge.data_files)]:
         place = Path(job.work)/'data'/Path(inside).name
         place.mkdir(parents=True) if here.is_dir() else (place.parent.mkdir(exist_ok=True), place.touch())
     (Path(job.work)/'data').mkdir(exist_ok=True)
+    for f in _python(job) if job.python else ():
+        if f.startswith('/tmp/'): (Path(job.work)/f[1:]).mkdir(parents=True, exist_ok=True)
 
 # %% ../nbs/03_sandbox.ipynb #2b87d4d3
 def environment(job:Job) -> dict: # all variables that the submission sees, PATH excepted
@@ -178,20 +183,18 @@ def make_etc(
     (folder/'ssl').mkdir()
     with suppress(FileNotFoundError): shutil.copyfile('/etc/ld.so.cache', folder/'ld.so.cache')
 
-# %% ../nbs/03_sandbox.ipynb #43533806
+# %% ../nbs/03_sandbox.ipynb #8ff3ec1d
 def _system(job):
-    "bubblewrap options: the operating system and Python, all read-only."
+    "bubblewrap options: the operating system, read-only."
     bind = lambda *paths: [w for p in paths for w in ('--ro-bind-try', str(p), str(p))]
     top = [p for d in ('bin', 'sbin', 'lib', 'lib32', 'lib64') if (p := Path('/', d)).exists()]
     links = [w for p in top if p.is_symlink() for w in ('--symlink', os.readlink(p), str(p))]
-    folders = [f for f in dict.fromkeys(job.python['folders']) if not f.startswith('/usr')]
-    above = sorted({p for f in [*folders, *(inside for _, inside, _ in mounts(job))] for p in map(str, Path(f).parents)} - {'/'})
-    above = [p for p in above if not p.startswith((job.challenge.root, '/usr'))] # open to others, as folders are
+    above = sorted({str(p) for f in [*_python(job), *(inside for _, inside, _ in mounts(job))] for p in Path(f).parents} - {'/'})
+    above = [p for p in above if not p.startswith((job.challenge.root, '/usr', '/tmp'))] # open to others, as folders are
     gpu = [w for p in Path('/dev').glob('nvidia*') if job.gpu for w in ('--dev-bind', str(p), str(p))]
     return [*bind('/usr', *(p for p in top if not p.is_symlink())), *links, '--ro-bind', str(job.work/'etc'), '/etc',
             *[w for p in above for w in ('--perms', '0755', '--dir', p)], *bind('/etc/alternatives', '/sys/devices/system'), '--proc', '/proc', *bind('/proc/sys'), '--dev', '/dev',
-            *gpu, '--perms', '1777', '--size', str(int(job.limits.shm_gb*1e9)), '--tmpfs', '/dev/shm',
-            *bind(*folders)]
+            *gpu, '--perms', '1777', '--size', str(int(job.limits.shm_gb*1e9)), '--tmpfs', '/dev/shm']
 
 # %% ../nbs/03_sandbox.ipynb #6bd64ea3
 def sandbox_uid() -> int: # started by root: a real user id that nobody has
@@ -207,7 +210,7 @@ def _privileges(uid, limits):
     return caps, ['setpriv', '--reuid', str(uid), '--regid', str(uid), '--clear-groups', '--no-new-privs',
                   '--bounding-set=-all', '--inh-caps=-all', *limit]
 
-# %% ../nbs/03_sandbox.ipynb #1bfbec56
+# %% ../nbs/03_sandbox.ipynb #bdcd4b82
 def bubblewrap_command(
     job:Job, # `python` must be set
 ) -> list: # program and arguments
@@ -215,7 +218,8 @@ def bubblewrap_command(
     root, uid = job.challenge.root, sandbox_uid()
     variables = dict(PATH=f"{job.python['bin']}:/usr/bin:/bin", **environment(job))
     alone = ['--ro-bind-try', '/etc/ssl', '/etc/ssl'] if job.shell else ['--unshare-net', '--new-session']
-    binds = [w for here, inside, mode in mounts(job) for w in (f'--{"ro-" * (mode == "ro")}bind', str(here), inside)]
+    places = [*mounts(job)[:2], *[(f, f, 'ro') for f in _python(job)], *mounts(job)[2:]] # Python may lie below /tmp
+    binds = [w for here, inside, mode in places for w in (f'--{"ro-" * (mode == "ro")}bind', str(here), inside)]
     user, prefix = _privileges(uid, job.limits)
     return ['bwrap', '--unshare-ipc', '--unshare-pid', '--unshare-uts', '--unshare-cgroup-try', '--hostname', 'submission',
             '--cap-drop', 'ALL', *user, '--die-with-parent', '--clearenv',
