@@ -46,7 +46,7 @@ def witness(event, args):
 sys.addaudithook(witness)
 '''
 
-# %% ../nbs/05_audit.ipynb #a1af080b
+# %% ../nbs/05_audit.ipynb #ff9e70db
 def witnessed(
     folder, # gets the witness and its notes
     challenge:Challenge, # names the folders
@@ -56,8 +56,9 @@ def witnessed(
     (folder/'sitecustomize.py').write_text(WITNESS)
     (folder/'notes').touch(); (folder/'notes').chmod(0o666)
     writable = ':'.join([challenge.root, HOME, '/tmp', '/dev', '/proc/self'])
-    return dict(extra=((folder/'sitecustomize.py', '/opt/witness/sitecustomize.py', 'ro'), (folder/'notes', '/opt/witness/notes', 'rw')),
-                variables=(('PYTHONPATH', '/opt/witness'), ('WITNESS_WRITABLE', writable), ('WITNESS_CLOSED', f'{challenge.root}/data')))
+    files = [(folder/name, f'/opt/witness/{name}', mode) for name, mode in [('sitecustomize.py', 'ro'), ('notes', 'rw')]]
+    variables = dict(PYTHONPATH='/opt/witness', WITNESS_WRITABLE=writable, WITNESS_CLOSED=f'{challenge.root}/data')
+    return dict(extra=tuple(files), variables=tuple(variables.items()))
 
 def read_notes(folder) -> list: # sentences
     "What the witness saw."
@@ -66,7 +67,7 @@ def read_notes(folder) -> list: # sentences
     notes = dict.fromkeys(line.partition('\t')[::2] for line in (Path(folder)/'notes').read_text().splitlines())
     return [f"{said[kind]} ({what}); {remedy[kind]}." for kind, what in notes if kind in said]
 
-# %% ../nbs/05_audit.ipynb #654fb750
+# %% ../nbs/05_audit.ipynb #d7015813
 def extrapolate(
     counts, # of photos, chips or videos, one per run
     seconds, # that each run took
@@ -76,7 +77,8 @@ def extrapolate(
     counts, seconds = np.asarray(counts, float), np.asarray(seconds, float)
     slope, start = np.polyfit(counts, seconds, 1) if len(set(counts)) > 1 else (seconds.mean()/counts.mean(), 0.)
     if slope <= 0 or start < 0: slope, start = (seconds/counts).max(), 0. # noise of runs that are too short: be careful
-    return dict(start_up_s=round(float(start), 2), per_second=round(1/slope, 1), estimate_s=round(float(start + slope*official), 1))
+    return dict(start_up_s=round(float(start), 2), per_second=round(1/slope, 1),
+                estimate_s=round(float(start + slope*official), 1))
 
 # %% ../nbs/05_audit.ipynb #49448439
 def compare_runs(zip_path, data_dir, folder, challenge, run, log, seed): # yields (name, count, seconds, problems)
@@ -90,7 +92,7 @@ def compare_runs(zip_path, data_dir, folder, challenge, run, log, seed): # yield
             done = run(variant, folder/name)
             yield name, a.count(variant), done['seconds'], a.compare(Path(first['output']), Path(done['output']))
 
-# %% ../nbs/05_audit.ipynb #2b7d70db
+# %% ../nbs/05_audit.ipynb #270c03f7
 def audit_submission(
     zip_path, # submission.zip
     data_dir, # the challenge's layout
@@ -114,6 +116,7 @@ def audit_submission(
     log(f"{len(runs)} runs; {time['per_second']:g} a second after {time['start_up_s']:g} s of start-up: the platform's "
         f"{c.audit.official:,} would take {duration(time['estimate_s']/3600)} here, of {duration(c.limits.hours)}, with "
         f"{len(os.sched_getaffinity(0))} CPUs of {c.limits.cpus:g}")
-    if time['estimate_s'] > .8*limit: log(f"warning: that is {time['estimate_s']/limit:.0%} of the time limit; make it faster")
+    if time['estimate_s'] > .8*limit:
+        log(f"warning: that is {time['estimate_s']/limit:.0%} of the time limit; make it faster")
     if problems: raise RunError('rules', '\n'.join(["The submission runs but breaks a rule.", *problems]))
     return dict(runs=[dict(run=n, count=k, seconds=s) for n, k, s, _ in runs], problems=problems, limit_s=limit, **time)

@@ -29,7 +29,7 @@ class Limits:
     log_mb: float = 20 # of log.txt; what a submission prints beyond is counted, not kept
     unpacked_gb: float = 50 # what a zip may grow to
 
-# %% ../nbs/00_challenge.ipynb #57d31b0d
+# %% ../nbs/00_challenge.ipynb #a3ff1abc
 @dataclass
 class Challenge:
     "All that the runtime has to know about one challenge."
@@ -53,14 +53,15 @@ class Challenge:
     def find_labels(self, data_dir) -> Path: # InputError when there are none
         "The truth that lies beside a data folder's layout."
         if found := [p for name in self.labels if (p := Path(data_dir)/name).exists()]: return found[0]
-        raise InputError(f"{data_dir}: has no {' or '.join(self.labels)}, so nothing can be scored; lay out data with labels.")
+        raise InputError(f"{data_dir}: has no {' or '.join(self.labels)}, so nothing can be scored; "
+                         "lay out data with labels.")
 
-# %% ../nbs/00_challenge.ipynb #541dd511
+# %% ../nbs/00_challenge.ipynb #88fac529
 @dataclass
 class Demo:
     "How to show a challenge on a machine that has no data of it."
-    make_data: Callable # (data_dir, seed[, size]): a small data folder in the challenge's layout, with labels and training data
-    train: Callable # (data_dir, run, seed[, epochs]): trains the baseline; the files of `needs['submission']` end up in folder `run`
+    make_data: Callable # (data_dir, seed[, size]): a small data folder in the layout, with labels and training data
+    train: Callable # (data_dir, run, seed[, epochs]): puts the files of `needs['submission']` into the folder `run`
     draw: Callable # (data_dir, output_path, picture_path): a picture of what was found and missed
     title: str = 'scores on data that training has not seen' # of the table at the end
 

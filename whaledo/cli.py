@@ -112,7 +112,7 @@ def train(
     print(f"{run}: mAP@20 on whales kept out of training {config['validation']}; weights are in submission_src/")
     return dict(run=str(run), validation=config['validation'])
 
-# %% ../nbs/90_cli.ipynb #706c9666
+# %% ../nbs/90_cli.ipynb #296379d6
 @command
 def pack(
     source:str='submission', # quickstart, benchmark or submission
@@ -141,8 +141,8 @@ def test_submission(
     from whaledo.runtime import run_submission
     from whaledo.sandbox import parse_limits
     c = get_challenge(challenge)
-    return run_submission(submission_dir/'submission.zip', data_dir, submission_dir, c, engine, parse_limits(limits, c.limits),
-                          gpu=gpu, open_wall=open_wall)
+    return run_submission(submission_dir/'submission.zip', data_dir, submission_dir, c, engine,
+                          parse_limits(limits, c.limits), gpu=gpu, open_wall=open_wall)
 
 # %% ../nbs/90_cli.ipynb #abb66504
 @command
@@ -164,7 +164,7 @@ def audit(
     print(f"{submission_dir/'submission.zip'} keeps the rules in {len(done['runs'])} runs")
     return done
 
-# %% ../nbs/90_cli.ipynb #445d376a
+# %% ../nbs/90_cli.ipynb #b8be768a
 def result_row(data_dir:Path, zip_path:Path, challenge, result:dict) -> dict:
     "A score with the seed, code, data and machine that it came from."
     import ast
@@ -173,12 +173,14 @@ def result_row(data_dir:Path, zip_path:Path, challenge, result:dict) -> dict:
     from whaledo.provenance import commit, hardware
     with ZipFile(zip_path) as z:
         read = lambda name: z.read(name) if name in z.namelist() else b''
-        config, about = json.loads(read('config.json') or '{}'), (ast.get_docstring(ast.parse(read('main.py'))) or '').split('\n')[0]
-    trained, truth = {k: config.get(k, '') for k in ('backbone', 'pretrained', 'epochs', 'seed')}, challenge.find_labels(data_dir)
+        config = json.loads(read('config.json') or '{}')
+        about = (ast.get_docstring(ast.parse(read('main.py'))) or '').split('\n')[0]
+    trained = {k: config.get(k, '') for k in ('backbone', 'pretrained', 'epochs', 'seed')}
+    truth = challenge.find_labels(data_dir)
     files = sorted(truth.rglob('*.*')) if truth.is_dir() else [truth]
     labels = sha256(b''.join(p.read_bytes() for p in files)).hexdigest()[:12]
-    return dict(data=data_dir.resolve().name, labels=labels, submission=about, **trained, **{k: round(v, 4) for k, v in result.items()},
-                zip=sha256(zip_path.read_bytes()).hexdigest()[:12], trained_at=config.get('commit', ''), scored_at=commit(),
+    return dict(data=data_dir.resolve().name, labels=labels, submission=about, **trained,
+                **{k: round(v, 4) for k, v in result.items()}, zip=sha256(zip_path.read_bytes()).hexdigest()[:12], trained_at=config.get('commit', ''), scored_at=commit(),
                 hardware=config.get('hardware', hardware()))
 
 @command
@@ -199,7 +201,7 @@ def score(
     print(json.dumps(result))
     return result
 
-# %% ../nbs/90_cli.ipynb #87c12571
+# %% ../nbs/90_cli.ipynb #97aa9bee
 @command
 def report(
     data_dir:Path=Path('data'), # with the labels
@@ -223,18 +225,20 @@ def clean(
     output = submission_dir/get_challenge(challenge).output
     names = ['submission.zip', output.name, rejected_name(output).name, 'log.txt', 'report.png', 'audit']
     gone = [n for n in names if (submission_dir/n).exists()]
-    for left in [*(submission_dir/n for n in gone), *submission_dir.glob('.run-*'), *submission_dir.glob('.submission.zip.*')]:
+    halves = [*submission_dir.glob('.run-*'), *submission_dir.glob('.submission.zip.*')] # of runs that were killed
+    for left in [*(submission_dir/n for n in gone), *halves]:
         shutil.rmtree(left) if left.is_dir() else left.unlink()
     print(f"{submission_dir}: removed {', '.join(gone) or 'nothing'}")
     return dict(removed=gone)
 
-# %% ../nbs/90_cli.ipynb #d34d91bb
+# %% ../nbs/90_cli.ipynb #657df3c7
 def call(*command):
     "Run a program for a person to watch; RunError when it fails."
     import subprocess
     from whaledo.sandbox import RunError
     say(' '.join(map(str, command)))
-    if code := subprocess.run([*map(str, command)]).returncode: raise RunError('engine', f"{command[0]} ended with exit code {code}.")
+    code = subprocess.run([*map(str, command)]).returncode
+    if code: raise RunError('engine', f"{command[0]} ended with exit code {code}.")
 
 @command
 def build(
@@ -288,7 +292,7 @@ def interact(
     from whaledo.runtime import shell_in_sandbox
     shell_in_sandbox(submission_dir/'submission.zip', data_dir, get_challenge(challenge), engine, gpu)
 
-# %% ../nbs/90_cli.ipynb #529cb575
+# %% ../nbs/90_cli.ipynb #a52bcd75
 def bench_sandbox(repeats:int=5) -> dict: # {engine: seconds that it adds}, and the seconds of the program itself
     "What a sealed-off run costs over `python main.py`: unpacking, starting, watching, checking; medians, taken in turns."
     import subprocess
@@ -299,7 +303,7 @@ def bench_sandbox(repeats:int=5) -> dict: # {engine: seconds that it adds}, and 
     from whaledo.challenge import Challenge
     from whaledo.runtime import pack, run_submission
     from whaledo.sandbox import PROBLEMS
-    toy = Challenge('toy', (), check=lambda *args: [], score=None)
+    toy, python = Challenge('toy', (), check=lambda *args: [], score=None), project()/'.venv-runtime/bin/python'
     seconds = {e: [] for e in ('plain', *PROBLEMS) if e == 'plain' or not PROBLEMS[e]()}
     with TemporaryDirectory() as tmp, redirect_stderr(StringIO()):
         (Path(tmp)/'s/submission').mkdir(parents=True)
@@ -307,7 +311,7 @@ def bench_sandbox(repeats:int=5) -> dict: # {engine: seconds that it adds}, and 
         zip_path = pack(Path(tmp)/'s', Path(tmp)/'toy.zip')
         for engine in [*seconds]*repeats:
             start = perf_counter()
-            if engine == 'plain': subprocess.run([project()/'.venv-runtime/bin/python', 'main.py'], cwd=Path(tmp)/'s', check=True)
+            if engine == 'plain': subprocess.run([python, 'main.py'], cwd=Path(tmp)/'s', check=True)
             else: run_submission(zip_path, tmp, Path(tmp)/'out', toy, engine)
             seconds[engine].append(perf_counter() - start)
     plain = median(seconds.pop('plain'))
@@ -324,8 +328,10 @@ def bench():
         for workers in sorted({1, n_cpus()}):
             start = perf_counter(); render_survey(Path(tmp)/f'{workers}', 1000 if workers > 1 else 300, workers=workers)
             seconds[workers] = (perf_counter() - start) / (1 if workers > 1 else .3)
-    print(f"ranking {ranking['queries']:,} queries: {ranking['seconds']} s, {ranking['ratio']} times as fast as one by one with pandas")
-    print(f'rendering 1,000 photos: {seconds[n_cpus()]:.0f} s, {seconds[1] / seconds[n_cpus()]:.1f} times as fast as with one process')
+    print(f"ranking {ranking['queries']:,} queries: {ranking['seconds']} s, {ranking['ratio']} times as fast as one by one "
+          "with pandas")
+    print(f'rendering 1,000 photos: {seconds[n_cpus()]:.0f} s, {seconds[1] / seconds[n_cpus()]:.1f} times as fast as with '
+          'one process')
     sandbox = bench_sandbox()
     for e, s in [*sandbox.items()][1:]: print(f"{e}: {s} s more than `python main.py`, which takes {sandbox['plain']} s")
     return dict(ranking=ranking, sandbox=sandbox, rendering={str(k): round(v, 1) for k, v in seconds.items()})
@@ -368,7 +374,7 @@ def demo_submission(
     score = c.score(folder/c.output, c.find_labels(data_dir))
     return dict(submission=name, **{k: round(v, 4) for k, v in score.items()}, **read())
 
-# %% ../nbs/90_cli.ipynb #4b7a7990
+# %% ../nbs/90_cli.ipynb #82e822ca
 @command
 def demo(
     data_dir:Path=Path('data'), # to be made
@@ -388,7 +394,8 @@ def demo(
     for name, files in c.needs.items():
         if not any((project()/c.sources[name]/f).exists() for f in files): install(run, project()/c.sources[name], files)
     say(f'3/4 {len(c.sources)} submissions, each sealed off as on the platform')
-    rows = pd.DataFrame([demo_submission(c, name, run, data_dir, engine) for name in c.sources]).replace('submission', 'trained model')
+    rows = pd.DataFrame([demo_submission(c, name, run, data_dir, engine) for name in c.sources])
+    rows = rows.replace('submission', 'trained model')
     say('4/4 what came out')
     rows.assign(seed=seed, data=data_dir.name, commit=commit(), hardware=hardware()).to_csv(run/'scores.csv', index=False)
     c.demo.draw(data_dir, run/'submission'/c.output, run/'report.png')

@@ -142,7 +142,7 @@ def score_submission(
     if labels.empty: raise InputError(f"{labels_path} has no rows below its header; {remedy}.")
     return dict(mean_average_precision=mean_average_precision(predictions, labels, k))
 
-# %% ../nbs/01_metrics.ipynb #3a6d84e2
+# %% ../nbs/01_metrics.ipynb #25f45d53
 def box_jaccard(
     predicted, # n x 4: xmin, ymin, xmax, ymax
     actual, # n x 4; InputError if one has no area
@@ -150,7 +150,8 @@ def box_jaccard(
     "Jaccard index of each predicted box with the true one in the same row."
     a, b = np.asarray(predicted, dtype=float).reshape(-1, 4), np.asarray(actual, dtype=float).reshape(-1, 4)
     area = lambda box: np.prod(np.maximum(box[:, 2:] - box[:, :2], 0), axis=1)
-    if (flat := area(b) <= 0).any(): raise InputError(f"the true box in row {flat.argmax()} has no area; correct the labels.")
+    if (flat := area(b) <= 0).any():
+        raise InputError(f"the true box in row {flat.argmax()} has no area; correct the labels.")
     shared = area(np.hstack([np.maximum(a[:, :2], b[:, :2]), np.minimum(a[:, 2:], b[:, 2:])]))
     return shared / (area(a) + area(b) - shared)
 

@@ -7,7 +7,7 @@ __all__ = ['SKIP', 'ENGINE_VARIABLES', 'CLUES', 'members', 'pack', 'check_zip', 
            'oom_kills', 'watch', 'Lines', 'execute', 'why_it_ended', 'duration', 'check_end', 'take_output',
            'run_submission', 'shell_in_sandbox']
 
-# %% ../nbs/04_runtime.ipynb #d9f4fc70
+# %% ../nbs/04_runtime.ipynb #5632dbe7
 import codecs, fcntl, hashlib, os, re, shutil, signal, stat, subprocess, sys, threading, time, zipfile, zlib
 import psutil
 from collections import deque
@@ -15,8 +15,8 @@ from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from .challenge import Challenge, InputError, Limits
-from .sandbox import (Job, PROJECT, RunError, ask, container_name, engine_version, find_engine, find_image, fit_limits,
-                             gpu_gb, make_etc, make_places, probe_python, sandbox_command, sandbox_uid)
+from .sandbox import (Job, PROJECT, RunError, ask, container_name, engine_version, find_engine, find_image,
+                             fit_limits, gpu_gb, make_etc, make_places, probe_python, sandbox_command, sandbox_uid)
 from .wall import opened
 
 # %% ../nbs/04_runtime.ipynb #bbeb222f
@@ -64,7 +64,7 @@ def _write_zip(source, names, zip_path):
         os.replace(half, zip_path)
     finally: half.unlink(missing_ok=True)
 
-# %% ../nbs/04_runtime.ipynb #8f04242f
+# %% ../nbs/04_runtime.ipynb #7a876f64
 def check_zip(
     infos:list, # zipfile.ZipInfo of all members
     entry_point:str='main.py', # has to be at the root
@@ -82,7 +82,8 @@ def check_zip(
                                "limit; leave out what the submission does not read")
     if entry_point in files: return
     if deep := [p.parent for p in paths if p.name == entry_point]:
-        raise RunError('deep', f"has no {entry_point} at its root, it lies in folder {deep[0]}; zip the contents, not the folder")
+        raise RunError('deep', f"has no {entry_point} at its root, it lies in folder {deep[0]}; "
+                               "zip the contents, not the folder")
     raise RunError('entry', f"has no {entry_point} at its root; the platform runs that file")
 
 # %% ../nbs/04_runtime.ipynb #534a99a9
@@ -157,12 +158,13 @@ def _gpu_memory(pid): # bytes that a process tree holds on the GPU
     held, pids = re.findall(r'(\d+), (\d+)', query), {p.pid for p in tree(pid)}
     return sum(int(mb) * 2**20 for p, mb in held if int(p) in pids)
 
-# %% ../nbs/04_runtime.ipynb #92e46df8
+# %% ../nbs/04_runtime.ipynb #d4b18fc8
 def oom_kills(pid:int) -> int: # 0 where nobody counts
     "How many processes of a container the kernel has killed for want of memory."
     with suppress(OSError):
         groups = dict(line.split(':', 2)[1:] for line in Path(f'/proc/{pid}/cgroup').read_text().splitlines())
-        for file in (f"/sys/fs/cgroup/memory{groups.get('memory')}/memory.oom_control", f"/sys/fs/cgroup{groups.get('')}/memory.events"):
+        for file in (f"/sys/fs/cgroup/memory{groups.get('memory')}/memory.oom_control",
+                     f"/sys/fs/cgroup{groups.get('')}/memory.events"):
             if os.path.exists(file): return int(re.search(r'^oom_kill (\d+)', Path(file).read_text(), re.M)[1])
     return 0
 
@@ -211,13 +213,13 @@ class Lines:
         self.feed(b'\n')
         return [line[-500:] for line in self.last]
 
-# %% ../nbs/04_runtime.ipynb #001ee807
+# %% ../nbs/04_runtime.ipynb #21a2f661
 def execute(
     command:list, # program and arguments
     limits:Limits, # of `watch` and of the log
     log, # gets every line of its output, without the end of line
     **kwargs, # for `watch`
-) -> dict: # code (None: stopped; 128 + n: ended by signal n), why, seconds, peak in bytes, last: its last lines, printed: bytes
+) -> dict: # code (None: stopped; 128 + n: by signal n), why, seconds, peak in bytes, last: lines, printed: bytes
     "Run a program in a session of its own and hand on what it prints."
     lines, start = Lines(log, limits.log_mb*1e6), time.monotonic()
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
@@ -233,9 +235,10 @@ def execute(
     seconds = time.monotonic() - start
     return dict(code=code, why=why, seconds=seconds, peak=peak, last=lines.close(), printed=lines.size)
 
-ENGINE_VARIABLES = ('PATH', 'HOME', 'XDG_RUNTIME_DIR', 'DOCKER_HOST', 'DOCKER_CONFIG', 'CONTAINER_HOST') # for the engine itself
+# what the engine itself may need of the environment; the submission sees nothing of it
+ENGINE_VARIABLES = ('PATH', 'HOME', 'XDG_RUNTIME_DIR', 'DOCKER_HOST', 'DOCKER_CONFIG', 'CONTAINER_HOST')
 
-# %% ../nbs/04_runtime.ipynb #65f75047
+# %% ../nbs/04_runtime.ipynb #8551e8d9
 CLUES = [ # reason, what its last lines say, what to tell
     ('memory', r"MemoryError|Unable to allocate|[Cc]an(?:no|')t allocate memory|out of memory|OutOfMemory|bad_alloc",
      "for want of memory (the limit is {memory_gb:g} GB, on the GPU {gpu_gb:g} GB); let it hold less at a time"),
@@ -253,8 +256,9 @@ CLUES = [ # reason, what its last lines say, what to tell
 def why_it_ended(done:dict, limits:Limits) -> tuple: # reason, the middle of a sentence
     "What a run that went wrong died of."
     if done['why'] == 'time': return 'time', f"was stopped at the limit of {duration(limits.hours)}; make it faster"
-    if done['why'] == 'oom': return 'memory', (f"failed after one of its processes was killed for want of memory (the limit is "
-                                              f"{limits.memory_gb:.3g} GB); let it hold less at a time")
+    if done['why'] == 'oom':
+        return 'memory', ("failed after one of its processes was killed for want of memory "
+                          f"(the limit is {limits.memory_gb:.3g} GB); let it hold less at a time")
     if done['why'] == 'disk': return 'disk', "was stopped before it filled the disk; let it write less"
     if done['why']: return 'memory', (f"was stopped when it held {done['peak']/1e9:.1f} GB"
         f"{' of GPU memory or more' if done['why'] == 'gpu' else ''}, over the limit of {limits.memory_gb:.3g} GB"
@@ -283,7 +287,7 @@ def check_end(
     words = '\n    '.join(['Its last lines:', *last]) if last else 'It printed nothing.'
     raise RunError(kind, f"{c.entry_point} {middle}. {words}")
 
-# %% ../nbs/04_runtime.ipynb #191bf4f1
+# %% ../nbs/04_runtime.ipynb #32909781
 def take_output(
     job:Job, # its `out` folder is looked at
     into, # where the output goes
@@ -293,13 +297,14 @@ def take_output(
     found = [Path(top, name) for top, folders, names in os.walk(out) for name in [*folders, *names]]
     odd = [p.relative_to(out) for p in found if p.is_symlink() or not (p.is_file() or p.is_dir())]
     for p in odd: (out/p).unlink()
-    there = ', '.join(sorted(f"{p.relative_to(out)}" for p in found)[:5] + [f'{p} (a link, or no plain file)' for p in odd[:3]])
+    plain = sorted(str(p.relative_to(out)) for p in found if p.exists())
+    there = ', '.join(plain[:5] + [f'{p} (a link, or no plain file)' for p in odd[:3]]) or 'nothing'
     if (c.collect and any(p.is_file() for p in found)): return c.collect(out, Path(into))
     if not c.collect and (out/c.output).is_file(): return shutil.move(out/c.output, into)
     where = f'{c.root}/{c.writes}' + ('' if c.collect else f'/{c.output}')
-    raise RunError('silent', f"{c.entry_point} ended well but did not write {where}; in that folder there is: {there or 'nothing'}.")
+    raise RunError('silent', f"{c.entry_point} ended well but did not write {where}; in that folder there is: {there}.")
 
-# %% ../nbs/04_runtime.ipynb #e7626169
+# %% ../nbs/04_runtime.ipynb #80f8b0ad
 def _versions(engine, job):
     "Python, torch and timm of the runtime, from inside the image where there is one."
     if engine == 'bubblewrap': return ', '.join(f'{k} {v}' for k, v in job.python['versions'].items())
@@ -310,7 +315,8 @@ def _head(zip_path, job, engine, why, less):
     "The first lines of a log."
     with open(zip_path, 'rb') as f: sha = hashlib.file_digest(f, 'sha256').hexdigest()
     c, l, through = job.challenge, job.limits, ', '.join(job.challenge.allow)
-    wall = f" but {through} through HTTPS_PROXY" if job.before else f" (the platform lets {through} through)" if through else ''
+    wall = f' (the platform lets {through} through)' if through else ''
+    if job.before: wall = f' but {through} through HTTPS_PROXY'
     return [f"submission  {Path(zip_path).name}, sha256 {sha}",
             f"challenge   {c.name}: {c.root}/{c.entry_point} > {c.writes}/ > {c.output}",
             f"engine      {engine_version(engine)} ({why})",
@@ -320,7 +326,7 @@ def _head(zip_path, job, engine, why, less):
             f"{l.processes} processes, " + (f"a GPU of {l.gpu_gb:.3g} GB" if job.gpu else "no GPU"),
             *([f"this machine gives less than the platform: {', '.join(less)}"] if less else []), '-'*72]
 
-# %% ../nbs/04_runtime.ipynb #b1ebe6fc
+# %% ../nbs/04_runtime.ipynb #e4e07047
 def _prepare(zip_path, job):
     "Fill the folder of a run."
     c, work, uid = job.challenge, Path(job.work), sandbox_uid() if job.python else 1000
@@ -334,17 +340,18 @@ def _prepare(zip_path, job):
     make_places(job)
     make_etc(work/'etc', uid, job.shell)
     if not os.geteuid():
-        for path in [p for n in ('root', 'out', 'home', 'tmp') for p in (work/n, *(work/n).rglob('*'))]: os.chown(path, uid, uid)
+        for name in ('root', 'out', 'home', 'tmp'):
+            for path in (work/name, *(work/name).rglob('*')): os.chown(path, uid, uid)
 
 def _container(engine, job): # how to find the first process of a container, and how to end it
     name, known = container_name(job), []
     def pid():
-        if not known and (found := ask(engine, 'inspect', '--format', '{{.State.Pid}}', name).stdout.strip()) not in ('', '0'):
-            known.append(int(found))
+        found = known or ask(engine, 'inspect', '--format', '{{.State.Pid}}', name).stdout.split()
+        if not known and found not in ([], ['0']): known.append(int(found[0]))
         return known[0] if known else os.getpid() # not started yet
     return pid, lambda: ask(engine, 'rm', '-f', name)
 
-# %% ../nbs/04_runtime.ipynb #1046aca3
+# %% ../nbs/04_runtime.ipynb #9f522b7a
 @contextmanager
 def _stage(times, name):
     start = time.monotonic()
@@ -358,7 +365,8 @@ def _run(zip_path, data_dir, challenge, engine, limits, python, gpu, folder, log
     gpu, times = gpu and gpu_gb() > 0, {}
     limits, less = fit_limits(limits, gpu)
     with TemporaryDirectory(prefix='.run-', dir=folder, ignore_cleanup_errors=True) as work, ExitStack() as stack:
-        wall = opened(challenge.allow, Path(stack.enter_context(TemporaryDirectory()))/'wall', log) if open_wall else nullcontext({})
+        short = stack.enter_context(TemporaryDirectory()) # the kernel wants a short path for a socket
+        wall = opened(challenge.allow, Path(short)/'wall', log) if open_wall else nullcontext({})
         more = {**stack.enter_context(wall), **extra}
         job = Job(challenge, Path(work).absolute(), Path(data_dir), limits, gpu=gpu, **more)
         if engine == 'bubblewrap': job.python = probe_python(python)
@@ -401,7 +409,7 @@ def _clear(folder, output):
         shutil.rmtree(old, ignore_errors=True)
     for old in (output, rejected_name(output), folder/'log.txt'): old.unlink(missing_ok=True)
 
-# %% ../nbs/04_runtime.ipynb #ef53413a
+# %% ../nbs/04_runtime.ipynb #0a6e3482
 def run_submission(
     zip_path, # submission.zip
     data_dir, # the challenge's layout
@@ -426,9 +434,11 @@ def run_submission(
         with (folder/'log.txt').open('w', encoding='utf-8', buffering=1) as file:
             def log(line): print(line, file=file); print(line, file=sys.stderr, flush=True)
             try:
-                done = _run(zip_path, data_dir, challenge, engine, limits, python, gpu, folder, log, rejected, open_wall, extra)
+                done = _run(zip_path, data_dir, challenge, engine, limits, python, gpu, folder, log, rejected,
+                            open_wall, extra)
                 with _stage(done['times'], 'check'): problems = challenge.check(rejected, Path(data_dir), log)
-                if problems: raise RunError('output', '\n'.join(["The submission ran but its output is malformed.", *problems]))
+                if problems:
+                    raise RunError('output', '\n'.join(["The submission ran but its output is malformed.", *problems]))
                 os.replace(rejected, output)
                 log('stages      ' + ', '.join(f'{name} {seconds:.2f} s' for name, seconds in done['times'].items()))
                 log(f"passed: {output} is valid")

@@ -43,7 +43,7 @@ class Door(socketserver.StreamRequestHandler):
         self.server.log(f'wall: {why}')
         self.wfile.write(b'HTTP/1.1 ' + answer + b'\r\n\r\n')
 
-# %% ../nbs/06_wall.ipynb #eb912a17
+# %% ../nbs/06_wall.ipynb #3268ee43
 PORT = 3128
 RELAY = f'''import os, socket, threading
 def one_way(a, b):
@@ -80,6 +80,7 @@ def opened(
         (folder/'socket').chmod(0o666)
         threading.Thread(target=server.serve_forever, daemon=True).start()
         proxy = f'http://127.0.0.1:{PORT}'
-        try: yield dict(extra=((folder/'relay.py', '/opt/wall/relay.py', 'ro'), (folder/'socket', '/opt/wall/socket', 'rw')),
-                        variables=tuple((n, proxy) for n in ('HTTPS_PROXY', 'https_proxy')), before='python /opt/wall/relay.py')
+        files = [(folder/name, f'/opt/wall/{name}', mode) for name, mode in [('relay.py', 'ro'), ('socket', 'rw')]]
+        try: yield dict(extra=tuple(files), variables=tuple((n, proxy) for n in ('HTTPS_PROXY', 'https_proxy')),
+                        before='python /opt/wall/relay.py')
         finally: server.shutdown()

@@ -57,7 +57,7 @@ def _misplaced(df, file, queries, databases):
              (elsewhere, "{database_image_id} is not in the database of {scenario_id}", "rank that database only")]
     return [sentence(df[bad], file, what, remedy) for bad, what, remedy in rules if bad.any()]
 
-# %% ../../whale_nbs/09_submission_check.ipynb #25a70678
+# %% ../../whale_nbs/09_submission_check.ipynb #144a80c5
 def write_subset(
     data_dir, # the competition layout
     folder, # to be made
@@ -72,7 +72,8 @@ def write_subset(
         queries[queries.scenario_id == s.Index].drop(columns='scenario_id').to_csv(folder/s.queries_path, index=False)
         shutil.copyfile(data_dir/s.database_path, folder/s.database_path)
     database = pd.concat([read_table(folder/p).database_image_id for p in table.database_path])
-    photos = read_table(data_dir/'metadata.csv').query('image_id in @used', local_dict=dict(used={*database, *queries.query_image_id}))
+    photos = read_table(data_dir/'metadata.csv')
+    photos = photos[photos.image_id.isin({*database, *queries.query_image_id})]
     photos.to_csv(folder/'metadata.csv', index=False)
     for path in photos.path[[(data_dir/p).exists() for p in photos.path]]: os.link(data_dir/path, folder/path)
     return folder
@@ -91,7 +92,7 @@ def count_photos(data_dir) -> int: # photos that queries or databases name
     queries, databases = read_layout(data_dir)
     return len({*queries.query_image_id, *databases.database_image_id})
 
-# %% ../../whale_nbs/09_submission_check.ipynb #7b6fb729
+# %% ../../whale_nbs/09_submission_check.ipynb #32afd132
 NOISE = 1e-4 # of a score; float32 and other batch sizes give some 1e-6
 
 def compare_rankings(
@@ -102,7 +103,8 @@ def compare_rankings(
     both = a[a.query_id.isin(b.query_id)].merge(b, 'outer', ['query_id', 'database_image_id'], suffixes=('', '_b'))
     worst = both.groupby('query_id')[['score', 'score_b']].transform('min') # where the lists end
     moved = (both.score - both.score_b).abs() > NOISE
-    moved |= (both.score.isna() & (both.score_b > worst.score + NOISE)) | (both.score_b.isna() & (both.score > worst.score_b + NOISE))
+    moved |= both.score.isna() & (both.score_b > worst.score + NOISE)
+    moved |= both.score_b.isna() & (both.score > worst.score_b + NOISE)
     changed = both[moved | worst.isna().any(axis=1)].drop_duplicates('query_id').fillna('nothing')
     return [f"the ranking of query {r.query_id} changes with what else is asked ({r.database_image_id}: {r.score}, then "
             f"{r.score_b}); use that query and its database only." for r in changed.itertuples()]
@@ -127,14 +129,15 @@ def train_demo(data_dir, run, seed:int=0, epochs:int=None):
     recipe = dict(recipes['demo'], seed=seed, **(dict(epochs=epochs) if epochs else {}))
     train(load_survey(Path(data_dir)/'train'), run, recipe, name='demo')
 
-# %% ../../whale_nbs/09_submission_check.ipynb #a0333658
+# %% ../../whale_nbs/09_submission_check.ipynb #d7adbbd7
 def draw_report(data_dir, output_path, picture_path):
     "The best matches of some queries; beside that picture the worst ones, and the score by scenario."
     from whaledo.metrics import COLUMNS, read_predictions
     from whaledo.whale.analysis import plot_breakdown, plot_matches, plot_worst, query_table
     predictions, path = read_predictions(output_path), Path(picture_path)
     labels = read_table(whale.find_labels(data_dir), 'give the labels of this data folder', COLUMNS[:2])
-    figures = {path: plot_matches(data_dir, predictions, labels), path.with_name('worst.png'): plot_worst(data_dir, predictions, labels),
+    figures = {path: plot_matches(data_dir, predictions, labels),
+               path.with_name('worst.png'): plot_worst(data_dir, predictions, labels),
                path.with_name('scenarios.png'): plot_breakdown(query_table(data_dir, predictions, labels), 'scenario')}
     for path, figure in figures.items(): figure.savefig(path, bbox_inches='tight')
 
