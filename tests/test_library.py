@@ -37,6 +37,7 @@ def test_notebooks_are_small_and_clean():
             assert not cell.get("execution_count"), path
             for out in cell.get("outputs", []):
                 assert out["output_type"] != "error" and out.get("name") != "stderr", path
+                assert "/s]" not in str(out.get("data", {}).get("text/plain")), f"{path} keeps a progress bar"
 
 
 def test_the_scoring_script_and_its_example(tmp_path):

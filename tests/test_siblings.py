@@ -1,0 +1,96 @@
+"The sibling challenges from data to score, with submissions as their original hosts describe them."
+import json
+import shutil
+import zipfile
+
+import pytest
+
+from conftest import ROOT, python
+from whaledo.challenge import get_challenge
+
+SIZES = {"pose-bowl": 6, "cloud-cover": 6, "mouse-behavior": 4}
+
+# Written for the original platforms, from their own descriptions; nothing of this project in them.
+ORIGINALS = {
+    "pose-bowl": {
+        "main.sh": "#!/usr/bin/env bash\n\nDATA_DIR=/code_execution/data\n"
+                   "SUBMISSION_PATH=/code_execution/submission/submission.csv\n\npython main.py $DATA_DIR $SUBMISSION_PATH\n",
+        "main.py": "import sys\nfrom pathlib import Path\nimport pandas as pd\nfrom loguru import logger\n"
+                   "data, out = map(Path, sys.argv[1:])\n"
+                   "df = pd.read_csv(data / 'submission_format.csv', index_col='image_id')\n"
+                   "assert all((data / f'images/{i}.png').exists() for i in df.index)\n"
+                   "df[['xmin', 'ymin', 'xmax', 'ymax']] = 320, 256, 960, 768\ndf.to_csv(out)\nlogger.info('done')\n"},
+    "cloud-cover": {
+        "main.py": "from pathlib import Path\nimport numpy as np\nfrom tifffile import imsave, imread\n\n"
+                   "ROOT_DIRECTORY = Path('/codeexecution')\nPREDICTIONS_DIRECTORY = ROOT_DIRECTORY / 'predictions'\n"
+                   "INPUT_IMAGES_DIR = ROOT_DIRECTORY / 'data/test_features'\nBANDS = ['B02', 'B03', 'B04', 'B08']\n\n"
+                   "chip_ids = (pth.name for pth in INPUT_IMAGES_DIR.iterdir() if not pth.name.startswith('.'))\n\n"
+                   "for chip_id in chip_ids:\n    band_arrs = []\n    for band in BANDS:\n"
+                   "        band_arrs.append(imread(INPUT_IMAGES_DIR / f'{chip_id}/{band}.tif'))\n"
+                   "    chip_arr = np.stack(band_arrs)\n    assert chip_arr.shape == (4, 512, 512) and chip_arr.dtype == 'uint16'\n"
+                   "    prediction = np.zeros((512, 512), dtype='uint8')\n    prediction[:256] = 1\n"
+                   "    imsave(PREDICTIONS_DIRECTORY / f'{chip_id}.tif', prediction)\n"},
+    "mouse-behavior": {
+        "main.py": "import numpy as np\ntest = np.load('data/test.npy', allow_pickle=True).item()\n"
+                   "test = test.get('sequences', test)\nrng = np.random.default_rng(0)\n"
+                   "submission = {k: list(rng.integers(0, 4, len(v['keypoints']))) for k, v in test.items()}\n"
+                   "np.save('submission/submission.npy', submission)\n"},
+}
+
+
+@pytest.fixture(scope="module", params=list(SIZES))
+def sibling(request, tmp_path_factory):
+    "A sibling challenge and a small data folder of it."
+    challenge, data = get_challenge(request.param), tmp_path_factory.mktemp(request.param)/"data"
+    challenge.demo.make_data(data, 5, SIZES[request.param])
+    return challenge, data
+
+
+def test_quickstart_runs_and_is_nearly_worthless(sibling, ok, tmp_path, needs_sandbox):
+    challenge, data = sibling
+    at = ["--challenge", challenge.name, "--submission-dir", tmp_path]
+    ok("pack", "--source", "quickstart", *at)
+    ok("test-submission", "--data-dir", data, *at)
+    scores = ok("score", "--data-dir", data, *at)
+    assert 0 <= next(iter(scores.values())) < .45
+    ok("report", "--data-dir", data, *at)
+    assert (tmp_path/"report.png").stat().st_size > 10_000
+    ok("clean", *at)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_submission_written_for_the_original_runs_unchanged(sibling, ok, tmp_path, needs_sandbox):
+    challenge, data = sibling
+    with zipfile.ZipFile(tmp_path/"submission.zip", "w") as z:
+        for name, text in ORIGINALS[challenge.name].items():
+            z.writestr(name, text)
+    at = ["--challenge", challenge.name, "--submission-dir", tmp_path, "--data-dir", data]
+    done = ok("test-submission", *at)
+    assert done["output"].endswith(challenge.output)
+    scores = ok("score", *at)
+    script = ROOT/"scoring"/f"score_{challenge.name.replace('-', '_')}.py"
+    printed = python(script, tmp_path/challenge.output, challenge.find_labels(data))
+    assert json.loads(printed.stdout) == pytest.approx(scores), printed.stderr
+
+
+def test_the_truth_scores_one_and_data_is_made_once(sibling):
+    challenge, data = sibling
+    truth = challenge.find_labels(data)
+    made = (data/"MADE_BY.json").stat().st_mtime_ns
+    challenge.demo.make_data(data, 5, SIZES[challenge.name])
+    assert (data/"MADE_BY.json").stat().st_mtime_ns == made
+    if challenge.name != "mouse-behavior":  # there, labels are not written as a submission is
+        assert next(iter(challenge.score(truth, truth).values())) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("content", [b"", b"\x89PNG\r\n\x1a\n\x00\x00", b"image_id,xmin\n1,2\n", b"hello", b"\x1f\x8b\x08\x00junk",
+                                     b"\x93NUMPY\x01\x00v\x00{'descr': '|O', 'fortran_order': False, 'shape': (), }\n"])
+def test_junk_is_told_in_sentences_never_in_a_traceback(sibling, content, tmp_path, whaledo):
+    challenge, data = sibling
+    shutil.copytree(data, tmp_path/"data")
+    output = tmp_path/challenge.output
+    output.write_bytes(content)
+    problems = challenge.check(output, data, lambda line: None)
+    assert problems and all(p.endswith(".") and challenge.output in p for p in problems), problems
+    code, out, err = whaledo("score", "--challenge", challenge.name, "--submission-dir", tmp_path, "--data-dir", data)
+    assert code == 2 and "Traceback" not in err and challenge.output in err, err
