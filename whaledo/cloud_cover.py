@@ -167,7 +167,7 @@ def reflected(
     "What a layer throws back of the light, by the two-stream approximation without absorption."
     return (1 - g)*tau / (2 + (1 - g)*tau)
 
-# %% ../nbs/20_cloud_cover.ipynb #d0100a6d
+# %% ../nbs/20_cloud_cover.ipynb #76ad1ab9
 KINDS = { # share of the chips, smoothness (beta), share of the sky, typical thickness, height in pixels of 10 m
     'clear':   (.12, 3.0, (0, 0), 0, (0, 1)),
     'cumulus': (.30, 3.0, (.05, .4), 30, (80, 160)),
@@ -178,7 +178,7 @@ KINDS = { # share of the chips, smoothness (beta), share of the sky, typical thi
 def clouds(
     rng:np.random.Generator, n:int,
 ) -> tuple: # thickness of the cloud, thickness of the cirrus above it, both (n, n); height in pixels; kind
-    "One sky; two in five have cirrus, which is never thick enough to count."
+    "One sky; two in five have cirrus, too thin to count by itself."
     kind = rng.choice(list(KINDS), p=[k[0] for k in KINDS.values()])
     _, beta, cover, thickness, height = KINDS[kind]
     field = fractal(rng, n, beta)

@@ -1,4 +1,4 @@
-"""On Cloud N, to start from: whatever is very bright in blue is called cloud. The format is right, the masks are poor."""
+"""On Cloud N, to start from: what is very bright in blue is called cloud. The format is right, the masks are poor."""
 import os
 from pathlib import Path
 
