@@ -92,7 +92,7 @@ def count_photos(data_dir) -> int: # photos that queries or databases name
     queries, databases = read_layout(data_dir)
     return len({*queries.query_image_id, *databases.database_image_id})
 
-# %% ../../whale_nbs/09_submission_check.ipynb #32afd132
+# %% ../../whale_nbs/09_submission_check.ipynb #9a0ceb4f
 NOISE = 1e-4 # of a score; float32 and other batch sizes give some 1e-6
 
 def compare_rankings(
@@ -105,7 +105,7 @@ def compare_rankings(
     moved = (both.score - both.score_b).abs() > NOISE
     moved |= both.score.isna() & (both.score_b > worst.score + NOISE)
     moved |= both.score_b.isna() & (both.score > worst.score_b + NOISE)
-    changed = both[moved | worst.isna().any(axis=1)].drop_duplicates('query_id').fillna('nothing')
+    changed = both[moved | worst.isna().any(axis=1)].drop_duplicates('query_id').astype(object).fillna('nothing')
     return [f"the ranking of query {r.query_id} changes with what else is asked ({r.database_image_id}: {r.score}, then "
             f"{r.score_b}); use that query and its database only." for r in changed.itertuples()]
 
