@@ -95,6 +95,12 @@ def test_it_is_contained_and_told(name, attempt, tmp_path):
     assert left == {"log.txt"} | ({"submission.rejected.csv"} if kind == "output" else set())
 
 
+def test_only_the_submission_is_measured(attempt):
+    ballast = b"x" * 1_200_000_000 # of whoever started the sandbox: over the limit of a submission
+    error, log = attempt(ANSWER)
+    assert error is None and len(ballast) > 1e9, error
+
+
 def test_a_gigabyte_of_output_fills_no_disk(attempt, tmp_path):
     code = "import sys\nfor i in range(10_000): sys.stdout.write('a whale a day\\n' * 7143)\n" + ANSWER
     error, log = attempt(code, Limits(hours=60/3600, memory_gb=1, log_mb=1))

@@ -326,7 +326,7 @@ def _head(zip_path, job, engine, why, less):
             f"{l.processes} processes, " + (f"a GPU of {l.gpu_gb:.3g} GB" if job.gpu else "no GPU"),
             *([f"this machine gives less than the platform: {', '.join(less)}"] if less else []), '-'*72]
 
-# %% ../nbs/04_runtime.ipynb #e4e07047
+# %% ../nbs/04_runtime.ipynb #eb98c342
 def _prepare(zip_path, job):
     "Fill the folder of a run."
     c, work, uid = job.challenge, Path(job.work), sandbox_uid() if job.python else 1000
@@ -348,7 +348,7 @@ def _container(engine, job): # how to find the first process of a container, and
     def pid():
         found = known or ask(engine, 'inspect', '--format', '{{.State.Pid}}', name).stdout.split()
         if not known and found not in ([], ['0']): known.append(int(found[0]))
-        return known[0] if known else os.getpid() # not started yet
+        return known[0] if known else 0 # not started yet: nobody's process
     return pid, lambda: ask(engine, 'rm', '-f', name)
 
 # %% ../nbs/04_runtime.ipynb #9f522b7a
