@@ -72,6 +72,7 @@ lab: setup ## open JupyterLab
 
 # which module is which submission
 COPIES := whaledo/whale/inference.py:submission_src/main.py \
+          whaledo/whale/ranking.py:submission_src/ranking.py \
           whaledo/pose_bowl_inference.py:submissions/pose-bowl/submission/main.py \
           whaledo/cloud_cover_inference.py:submissions/cloud-cover/submission/main.py \
           whaledo/mouse_behavior_inference.py:submissions/mouse-behavior/submission/main.py

@@ -6,12 +6,13 @@
 __all__ = ['default_config', 'official_sizes', 'InferenceError', 'to_rgb', 'read_photo', 'GeM', 'EmbeddingNet', 'read_weights',
            'fit_weights', 'build_model', 'save_model', 'load_config', 'load_model', 'PhotoDataset', 'collate', 'n_cpus',
            'photo_batches', 'normalise', 'embed_batch', 'embed_padded', 'log_problems', 'log_progress', 'embed_photos',
-           'unit_rows', 'top_keys', 'rank', 'read_table', 'distinct_queries', 'read_scenarios', 'locate_photos',
-           'rank_scenario', 'predict', 'write_table', 'main', 'rank_slowly', 'random_scenarios', 'bench_ranking']
+           'load_models', 'embed_scales', 'embed_all', 'unit_rows', 'top_keys', 'comparison', 'rank', 'read_table',
+           'distinct_queries', 'read_scenarios', 'locate_photos', 'point_finder', 'refine', 'rank_scenario', 'predict',
+           'write_table', 'main', 'rank_slowly', 'random_scenarios', 'bench_ranking']
 
-# %% ../../whale_nbs/04_inference.ipynb #bd15aca6
+# %% ../../whale_nbs/04_inference.ipynb #24b1333f
 import json, multiprocessing, os, sys, time
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -23,14 +24,19 @@ from loguru import logger
 from PIL import ExifTags, Image, ImageOps
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+from timm.layers import SelectAdaptivePool2d
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
+
+# %% ../../whale_nbs/04_inference.ipynb #9b76804a
+try: from .ranking import evidence, match_shortlist, prepare, probabilities, reranked, root_sift
+except ImportError: from ranking import evidence, match_shortlist, prepare, probabilities, reranked, root_sift
 
 # %% ../../whale_nbs/04_inference.ipynb #cd6bd858
 class InferenceError(ValueError):
     "The model or the data folder is wrong; the message says which file and what to do."
 
-# %% ../../whale_nbs/04_inference.ipynb #354e345a
+# %% ../../whale_nbs/04_inference.ipynb #ad283115
 default_config = dict(
     backbone='efficientnet_b0',   # name of a timm model
     backbone_args={},             # further arguments of timm.create_model, such as {"pad_type": "same"}
@@ -39,7 +45,12 @@ default_config = dict(
     mean=[.485, .456, .406],      # of the colours red, green, blue, on a scale of 0 to 1
     std=[.229, .224, .225],
     portrait=True,                # turn landscape photos so that the whale stands upright, head up
+    face=False,                   # mirror left sides that are not turned, so that all animals face the same way
+    half=False,                   # bfloat16 on a processor too: about twice as fast where the processor has it
+    pool='gem',                   # how a map becomes one vector: gem, avg or max
     gem_p=3.,                     # power of the generalised mean before training
+    parts=1,                      # n > 1: also pool n strips from head to tail, each apart
+    stages=[-1],                  # maps of the backbone to pool; [-2, -1]: the last but one too, which is finer
     flip=True,                    # average the embeddings of a photo and of its mirror image
 )
 
@@ -54,14 +65,14 @@ def to_rgb(
         im = Image.alpha_composite(Image.new('RGBA', im.size, 'white'), im)
     return im.convert('RGB')
 
-# %% ../../whale_nbs/04_inference.ipynb #fb2c56e3
+# %% ../../whale_nbs/04_inference.ipynb #a67da9cc
 def read_photo(
     file, # path of an image
     viewpoint:str, # 'left', 'right', 'top' or anything else, which is treated as 'top'
-    config:dict, # uses input_size and portrait
+    config:dict, # uses input_size, portrait and face
     size=None, # (height, width) to be returned instead of input_size
 ) -> np.ndarray: # uint8 (height, width, 3), red first; PIL's errors (OSError and others) if the file is no photo
-    "A photo as the network sees it: upright, turned to portrait if so configured, resized."
+    "A photo as the network sees it: upright, turned to portrait or mirrored if so configured, resized."
     h, w = size or config['input_size']
     with Image.open(file) as im:
         sideways = im.getexif().get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
@@ -69,6 +80,7 @@ def read_photo(
         im.draft(None, (2*h, 2*w) if sideways != turn else (2*w, 2*h))
         im = to_rgb(ImageOps.exif_transpose(im))
     if turn: im = im.transpose(Image.Transpose.ROTATE_270 if viewpoint == 'left' else Image.Transpose.ROTATE_90)
+    elif config['face'] and viewpoint == 'left': im = ImageOps.mirror(im)
     return np.array(im.resize((w, h), Image.Resampling.BICUBIC))
 
 # %% ../../whale_nbs/04_inference.ipynb #582e26b1
@@ -81,23 +93,40 @@ class GeM(nn.Module):
     def forward(self, x): # (batch, channels, height, width) -> (batch, channels), float32: cubes overflow half floats
         return x.float().clamp(min=self.eps).pow(self.p).mean((-2, -1)).pow(1 / self.p)
 
-# %% ../../whale_nbs/04_inference.ipynb #8820d383
+# %% ../../whale_nbs/04_inference.ipynb #e4c61c55
 class EmbeddingNet(nn.Module):
-    "timm backbone, GeM, an optional linear layer, batch-norm neck."
-    def __init__(self, backbone:nn.Module, embedding_size=None, gem_p:float=3.):
-        super().__init__()
+    "timm backbone, pooling, an optional linear layer, batch-norm neck."
+    def __init__(self, backbone:nn.Module, embedding_size=None, gem_p:float=3., pool='gem', parts=1, stages=(-1,), strips=-2):
+        super().__init__() # strips: the dimension along which maps are cut into `parts`; -2: height, -1: width
         self.features = getattr(backbone, 'head_hidden_size', None) or backbone.num_features
-        self.embedding_size = embedding_size or self.features
-        self.backbone, self.pool = backbone, GeM(gem_p)
-        self.reduce = nn.Linear(self.features, embedding_size) if embedding_size else nn.Identity()
+        self.earlier, self.parts, self.strips = [s for s in stages if s != -1], parts, strips
+        pooled = self.features + sum(backbone.feature_info[s]['num_chs'] for s in self.earlier)
+        pooled *= 1 + (parts if parts > 1 else 0)
+        self.embedding_size = embedding_size or pooled
+        self.backbone, self.pool = backbone, GeM(gem_p) if pool == 'gem' else SelectAdaptivePool2d(pool_type=pool, flatten=True)
+        self.reduce = nn.Linear(pooled, embedding_size) if embedding_size else nn.Identity()
         self.neck = nn.BatchNorm1d(self.embedding_size)
         self.neck.bias.requires_grad_(False)
 
+    def maps(self, x): # normalised photos (batch, 3, height, width) -> list of maps or tokens, the last stage first
+        if not self.earlier: return [self.backbone(x)]
+        x, earlier = self.backbone.forward_intermediates(x, indices=self.earlier)
+        return [self.backbone.forward_head(x), *earlier]
+
+    def pooled(self, x): # a map (batch, channels, height, width), or tokens, or features -> (batch, channels times 1 + strips)
+        if x.ndim == 3: return x[:, getattr(self.backbone, 'num_prefix_tokens', 0):].mean(1)
+        if x.ndim == 2: return x
+        cut = x.tensor_split(self.parts, self.strips) if self.parts > 1 else ()
+        return torch.cat([self.pool(m) for m in (x, *cut)], 1).float()
+
+    def embed(self, maps): # of `maps` -> (batch, embedding_size), not of unit length
+        last, *earlier = maps
+        if last.ndim == 4 and last.shape[1] != self.features: last = last.permute(0, 3, 1, 2)
+        z = torch.cat([self.pooled(m) for m in (last, *earlier)], 1)
+        with torch.autocast(z.device.type, enabled=False): return self.neck(self.reduce(z.float()))
+
     def forward(self, x): # normalised photos (batch, 3, height, width) -> (batch, embedding_size), not of unit length
-        x = self.backbone(x)
-        if x.ndim == 3: x = x[:, getattr(self.backbone, 'num_prefix_tokens', 0):].mean(1) # tokens
-        elif x.ndim == 4: x = self.pool(x if x.shape[1] == self.features else x.permute(0, 3, 1, 2))
-        return self.neck(self.reduce(x.float()))
+        return self.embed(self.maps(x))
 
 # %% ../../whale_nbs/04_inference.ipynb #88c45620
 def read_weights(
@@ -127,7 +156,7 @@ def fit_weights(
         'use the backbone, backbone_args and embedding_size that the file was made with.')
     module.load_state_dict(weights)
 
-# %% ../../whale_nbs/04_inference.ipynb #aeff691f
+# %% ../../whale_nbs/04_inference.ipynb #9f831f78
 def build_model(
     config:dict, # as default_config
     pretrained=False, # True: ImageNet weights from timm's hub; a path: from this .safetensors file; False: random
@@ -139,11 +168,17 @@ def build_model(
         why, remedy = str(e).split('\n')[0], ' or give a local .safetensors file' if hub else ''
         raise InferenceError(f'timm cannot make {name} with {args}, pretrained={hub} ({why}): '
                              f'correct the configuration{remedy}.') from None
+    length = config['input_size'][not config['portrait']] # of the animal
+    if config['parts'] > 1 and (hasattr(backbone, 'num_prefix_tokens') or
+                                config['parts'] * backbone.feature_info[-1]['reduction'] > length):
+        raise InferenceError(f"{name} gives no map that can be cut into {config['parts']} strips: lower parts, or choose a "
+                             'larger input.')
     if pretrained and not hub:
         classifier = backbone.pretrained_cfg.get('classifier') or ()
         prefixes = [f'{c}.' for c in ([classifier] if isinstance(classifier, str) else classifier)]
         fit_weights(backbone, read_weights(pretrained), pretrained, ignore=prefixes)
-    return EmbeddingNet(backbone, config['embedding_size'], config['gem_p'])
+    return EmbeddingNet(backbone, config['embedding_size'], config['gem_p'], config['pool'], config['parts'],
+                        config['stages'], -2 if config['portrait'] else -1)
 
 # %% ../../whale_nbs/04_inference.ipynb #0356258f
 def save_model(
@@ -297,6 +332,32 @@ def embed_photos(
     log_problems([(files[i], problems[i]) for i in sorted(problems)])
     return vectors
 
+# %% ../../whale_nbs/04_inference.ipynb #94fa6862
+def load_models(
+    folder, device='cpu', # as for `load_model`
+) -> list: # of (model, config), that of the folder itself first
+    "A model and the further members of its ensemble."
+    first = load_model(folder, device)
+    return [first, *(load_model(Path(folder)/name, device) for name in first[1].get('members') or [])]
+
+def embed_scales(files, viewpoints, model, config:dict, **options) -> np.ndarray: # as embed_photos
+    "Unit vectors averaged over the sizes in `scales`; sides are rounded to multiples of 16 pixels."
+    scales = config.get('scales') or [1.]
+    if list(scales) == [1.]: return embed_photos(files, viewpoints, model, config, **options)
+    sizes = [[max(32, 16 * round(s * x / 16)) for x in config['input_size']] for s in scales]
+    total = sum(embed_photos(files, viewpoints, model, {**config, 'input_size': size}, **options) for size in sizes)
+    return total / np.linalg.norm(total, axis=1, keepdims=True)
+
+def embed_all(
+    files, viewpoints, # as for `embed_photos`
+    models:list, # of `load_models`
+    device=None, batch_size:int=32, workers:int=None, progress:bool=False,
+) -> np.ndarray: # float32 (files, sum of the embeddings), unit length; NaN where a photo cannot be read
+    "Vectors of all members at all their sizes."
+    z = [embed_scales(files, viewpoints, model, config, device=device, batch_size=batch_size, workers=workers,
+                      progress=progress) for model, config in models]
+    return z[0] if len(z) == 1 else np.hstack(z) / np.float32(len(z)**.5)
+
 # %% ../../whale_nbs/04_inference.ipynb #e4dc5f44
 def unit_rows(
     vectors, # (rows, dims)
@@ -309,16 +370,15 @@ def unit_rows(
     v /= np.where(bad | (norm == 0), 1, norm)[:, None]
     return torch.from_numpy(v), bad
 
-# %% ../../whale_nbs/04_inference.ipynb #6407c911
+# %% ../../whale_nbs/04_inference.ipynb #52eb439f
 def top_keys(
-    queries, database, # unit vectors (rows, dims), float64
+    similarity, # 1e10 times the cosine, or what takes its place: float64 (queries, n), is overwritten
     bad_queries, bad_database, # bool per row: cannot be compared
     own, # place in the database of each query's own photo, -1 if it is not there
     k:int,
 ) -> torch.Tensor: # float64 (queries, k), best first: round(1e10 * cosine) * n + (n - 1 - place); -inf: own photo
     "The `k` best database rows of each query, as whole numbers that hold cosine and place (exact for n < 900,000)."
-    n = len(database)
-    keys = (queries * 1e10 @ database.T).round_()
+    n, keys = similarity.shape[1], similarity.round_()
     keys[bad_queries] = -1e10
     keys[:, bad_database] = -1e10
     torch.add(torch.arange(n - 1, -1, -1, dtype=keys.dtype), keys, alpha=n, out=keys)
@@ -326,12 +386,23 @@ def top_keys(
     keys[rows, own[rows]] = -torch.inf
     return keys.topk(k).values
 
-# %% ../../whale_nbs/04_inference.ipynb #b5229141
+# %% ../../whale_nbs/04_inference.ipynb #879fa7c8
+def comparison(
+    queries, database, bad_database, own, # as for `rank` and `top_keys`
+    options:dict, # augment, expand, reciprocal; all off: plain cosines
+): # -> function (slice of the queries) -> 1e10 times their similarities, float64 (queries, n)
+    "How queries and database are compared."
+    if not any(options.get(o) for o in ('augment', 'expand', 'reciprocal')): return lambda p: queries[p] * 1e10 @ database.T
+    base, own = prepare(database, bad_database, options), torch.from_numpy(np.array(own))
+    return lambda p: reranked(queries[p], own[p], base, options) * 1e10
+
+# %% ../../whale_nbs/04_inference.ipynb #73b863ce
 def rank(
     query_vectors, # (queries, dims); rows that are not finite match nothing
     database_vectors, # (n, dims)
     query_ids=None, database_ids=None, # image ids; a query's own photo is left out of its result
     k:int=20, # rows that a query may get
+    options:dict={}, # augment, expand, reciprocal: see the notebook on better rankings
 ): # -> (places in the database, best first, -1: no further row; scores in [0, 1]), both (queries, min(k, n))
     "For each query the `k` most similar database rows; equal scores in the order of the database."
     (q, bad_q), (d, bad_d), n = unit_rows(query_vectors), unit_rows(database_vectors), len(database_vectors)
@@ -339,7 +410,8 @@ def rank(
     if not k or not len(q): return np.zeros((len(q), k), np.int64), np.zeros((len(q), k))
     own = np.full(len(q), -1) if query_ids is None else pd.Index(database_ids).get_indexer(pd.Index(query_ids))
     parts = [slice(i, i + block) for i in range(0, len(q), block)]
-    keys = torch.cat([top_keys(q[p], d, bad_q[p], bad_d, own[p], k) for p in parts]).numpy()
+    compare = comparison(q, d, bad_d, own, options)
+    keys = torch.cat([top_keys(compare(p), bad_q[p], bad_d, own[p], k) for p in parts]).numpy()
     empty = np.isneginf(keys)
     keys = np.where(empty, 0, keys).astype(np.int64)
     return np.where(empty, -1, n - 1 - keys % n), np.where(empty, 0, (keys // n + 1e10).clip(0, 2e10) / 2e10)
@@ -402,22 +474,53 @@ def locate_photos(
     path = meta.path.where(~unlisted, 'images/' + meta.index.to_series() + '.jpg')
     return pd.DataFrame({'file': [str(data_dir/p) for p in path], 'viewpoint': meta.viewpoint}, index=meta.index)
 
-# %% ../../whale_nbs/04_inference.ipynb #1143573b
+# %% ../../whale_nbs/04_inference.ipynb #3d15a748
+def point_finder(
+    photos:pd.DataFrame, # file, viewpoint; one row per image id
+    config:dict, # uses input_size and portrait
+): # -> function (image id) -> points and descriptors
+    "Finds the points of a photo, once."
+    size = [round(384 * s / max(config['input_size'])) for s in config['input_size']]
+    @lru_cache(None)
+    def points(image_id): return root_sift(read_photo(photos.file[image_id], photos.viewpoint[image_id], config, size))
+    return points
+
+def refine(
+    places, scores, # of `rank`
+    images, database:list, # image ids of the queries, of the database
+    k:int, options:dict, # shortlist, local_weight, calibration
+    points, # of `point_finder`; not used without a shortlist
+) -> tuple: # places and scores, at most k a query
+    "Match the shortlist point by point, and turn scores into probabilities, where `options` say so."
+    if options.get('shortlist') and places.size:
+        local = lambda i, p: evidence(points(images.iloc[i]), points(database[p]))
+        similarity, places = match_shortlist(2*scores - 1, places, local, options.get('local_weight') or .5)
+        scores = np.where(places >= 0, (1 + similarity) / 2, 0)
+    places, scores = places[:, :k], scores[:, :k]
+    if options.get('calibration') and places.size:
+        scores = np.where(places >= 0, probabilities(2*scores - 1, len(database), options['calibration']), 0)
+    return places, scores
+
+# %% ../../whale_nbs/04_inference.ipynb #daff357f
 def rank_scenario(
     queries:pd.DataFrame, # query_id, query_image_id
     database:list, # image ids
     vectors:pd.DataFrame, # one row per image id
     k:int=20,
+    options:dict={}, # what config.json switches on
+    points=None, # of `point_finder`, for a shortlist
 ) -> pd.DataFrame: # query_id, database_image_id, score: at most k rows a query, best first
     "The submission rows of one scenario."
     images = queries.query_image_id
-    places, scores = rank(vectors.loc[images], vectors.loc[database], images, database, k)
+    deep = max(k, options.get('shortlist') or 0)
+    found = rank(vectors.loc[images], vectors.loc[database], images, database, deep, options)
+    places, scores = refine(*found, images, database, k, options, points)
     row, _ = np.nonzero(places >= 0)
     return pd.DataFrame({'query_id': queries.query_id.to_numpy(object)[row],
                          'database_image_id': np.array(database, dtype=object)[places[places >= 0]],
                          'score': scores[places >= 0]})
 
-# %% ../../whale_nbs/04_inference.ipynb #81d7225e
+# %% ../../whale_nbs/04_inference.ipynb #77a36df0
 def predict(
     data_dir, # competition layout
     model_dir, # weights.safetensors and config.json
@@ -426,15 +529,16 @@ def predict(
 ) -> pd.DataFrame: # query_id, database_image_id, score
     "Rank every query of a data folder with a trained model."
     device = device or ('cuda' if torch.cuda.is_available() else 'cpu')
-    model, config = load_model(model_dir, device)
+    models = load_models(model_dir, device)
+    config = models[0][1]
     scenarios = read_scenarios(Path(data_dir))
     ids = list(dict.fromkeys(i for q, database in scenarios.values() for i in [*q.query_image_id, *database]))
     photos = locate_photos(ids, Path(data_dir))
     logger.info(f'{config["backbone"]} on {device}, scenarios: {len(scenarios)}, photos: {len(ids):,}')
-    vectors = embed_photos(photos.file, photos.viewpoint, model, config, device, batch_size, workers, progress=True)
-    vectors, rows = pd.DataFrame(vectors, index=ids), []
+    vectors = embed_all(photos.file, photos.viewpoint, models, device, batch_size, workers, progress=True)
+    vectors, rows, points = pd.DataFrame(vectors, index=ids), [], point_finder(photos, config)
     for name, (queries, database) in scenarios.items():
-        rows.append(rank_scenario(queries, database, vectors, k))
+        rows.append(rank_scenario(queries, database, vectors, k, config, points))
         logger.info(f'{name}: {len(queries):,} queries, {len(database):,} in the database, {len(rows[-1]):,} rows')
     return pd.concat(rows, ignore_index=True)
 

@@ -141,13 +141,14 @@ GROUPS = { # what to group by: (function of the query table, title of its plot)
     'positives': (positive_groups, 'By number of true matches in the database'),
     'size': (size_groups, 'By long side of the query photo')}
 
-# %% ../../whale_nbs/06_error_analysis.ipynb #915d0672
+# %% ../../whale_nbs/06_error_analysis.ipynb #a6bc388b
 def interval(
     queries, # rows of `query_table`
     seed:int=0, # of the draws
+    column:str='ap', # whose mean over the queries is looked at
 ) -> tuple: # (low, high); NaN with fewer than five whales
-    "95 % interval of mAP@20, by drawing whales."
-    total, n = (queries.groupby('whale').ap.agg(f).to_numpy() for f in ('sum', 'size'))
+    "95 % interval of a mean over queries (mAP@20), by drawing whales."
+    total, n = (queries.groupby('whale')[column].agg(f).to_numpy() for f in ('sum', 'size'))
     if len(n) < 5: return np.nan, np.nan
     def mean(total, n, axis): return total.sum(axis) / n.sum(axis)
     found = bootstrap((total, n), mean, paired=True, vectorized=True, method='percentile', n_resamples=2000, rng=seed)

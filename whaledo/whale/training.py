@@ -4,11 +4,12 @@
 
 # %% auto #0
 __all__ = ['base_recipe', 'recipes', 'input_shape', 'decode', 'TrainingPhotos', 'augmentation', 'trainable', 'draw_weights',
-           'DynamicMarginLoss', 'start', 'steps', 'batches', 'optimiser', 'train_epoch', 'make_exam', 'validate',
-           'provenance', 'save_checkpoint', 'load_checkpoint', 'plot_curves', 'settle_recipe', 'read_history', 'finish',
-           'one_epoch', 'train']
+           'DynamicMarginLoss', 'HardTripletLoss', 'PlaceSimilarity', 'WithPlaces', 'make_loss', 'start',
+           'make_accelerator', 'autocast', 'steps', 'batches', 'draws', 'Ticketed', 'optimiser', 'train_part',
+           'train_epoch', 'make_exam', 'validate', 'provenance', 'save_checkpoint', 'load_checkpoint', 'plot_curves',
+           'settle_recipe', 'read_history', 'finish', 'one_epoch', 'train', 'demo_model']
 
-# %% ../../whale_nbs/05_training.ipynb #b6013199
+# %% ../../whale_nbs/05_training.ipynb #b795ed0d
 import hashlib, json, math, os, shutil
 import matplotlib.pyplot as plt
 import numpy as np
@@ -19,28 +20,39 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import set_seed
 from concurrent.futures import ThreadPoolExecutor
+from filelock import FileLock
 from matplotlib.figure import Figure
 from pathlib import Path
-from pytorch_metric_learning.losses import SubCenterArcFaceLoss
+from pytorch_metric_learning.distances import BaseDistance
+from pytorch_metric_learning.losses import ArcFaceLoss, SubCenterArcFaceLoss, SupConLoss, TripletMarginLoss
+from pytorch_metric_learning.miners import BatchHardMiner
+from pytorch_metric_learning.samplers import MPerClassSampler
 from timm.scheduler import CosineLRScheduler
 from timm.utils import ModelEmaV3
-from torch.utils.data import DataLoader, Dataset, WeightedRandomSampler
+from torch.utils.data import DataLoader, Dataset, RandomSampler, Sampler, WeightedRandomSampler
 from torchvision.transforms import v2
 from tqdm.auto import tqdm
 from types import SimpleNamespace
 from ..challenge import InputError
-from ..metrics import mean_average_precision
 from ..provenance import commit, hardware
-from .inference import PhotoDataset, build_model, default_config, embed_batch, n_cpus, normalise, rank_scenario, save_model
-from .scenarios import labels, split_whales, standard_scenarios
+from .demo import demo_survey
+from .evaluation import query_results
+from .inference import PhotoDataset, build_model, default_config, embed_batch, n_cpus, normalise
+from .inference import place_similarity
+from .inference import save_model
+from .scenarios import split_whales, standard_scenarios
+from .survey import load_survey
 
-# %% ../../whale_nbs/05_training.ipynb #bd28ad68
+# %% ../../whale_nbs/05_training.ipynb #c958d2c8
 base_recipe = dict(default_config,
     epochs=40, batch_size=32, lr=4e-3, backbone_lr=1., # backbone_lr: factor for the backbone's own parameters
     weight_decay=.05, warmup=.1, # warmup: share of the run in which the learning rate rises
     margins=(.05, .25), scale=12., sub_centers=2, ema=.99, min_photos=2, # min_photos: whales with fewer are left out
     by_side=False, # is each flank an individual of its own? None: if there are no photos from above
     rotate=8, shift=.06, zoom=(.85, 1.15), jitter=.35, flips=.5, # augmentation
+    loss='dynamic', temperature=.06, # temperature: of the comparison place by place, if there is one
+    sampler='encounter', per_whale=4, # per_whale: photos a whale in a batch, where they are balanced
+    erase=0., gray=0., compile=False, accumulate=1, # probabilities; accumulate: parts in which a batch is worked off
     validate_every=5, valid=.1, pixels=None, seed=0) # valid: share of the whales; pixels: chooses input_size
 
 recipes = dict(
@@ -75,7 +87,7 @@ def decode(
                              '(`whaledo check-survey` lists all).')
     return np.stack([photo for photo, _ in items])
 
-# %% ../../whale_nbs/05_training.ipynb #12414b68
+# %% ../../whale_nbs/05_training.ipynb #c1e60aee
 class TrainingPhotos(Dataset):
     "Photos and whale numbers, augmented anew each time; decoded once if that takes at most `memory` bytes."
     def __init__(self, df, config:dict, numbers, memory:float=8e9):
@@ -86,20 +98,25 @@ class TrainingPhotos(Dataset):
 
     def __len__(self): return len(self.numbers)
 
-    def __getitem__(self, i): # -> uint8 (height, width, 3), number of the whale
+    def __getitem__(self, i): # place of a photo, or (place, ticket) -> uint8 (height, width, 3), number of the whale
+        i, ticket = i if isinstance(i, tuple) else (i, None)
         photo = self.source[i][0] if self.photos is None else self.photos[i]
-        return self.augment(torch.from_numpy(photo).permute(2, 0, 1)).permute(1, 2, 0), self.numbers[i]
+        with torch.random.fork_rng(devices=[], enabled=ticket is not None):
+            if ticket is not None: torch.manual_seed(ticket)
+            return self.augment(torch.from_numpy(photo).permute(2, 0, 1)).permute(1, 2, 0), self.numbers[i]
 
-# %% ../../whale_nbs/05_training.ipynb #009d6b5a
+# %% ../../whale_nbs/05_training.ipynb #6ce88556
 def augmentation(
-    config:dict, # uses flips, rotate, shift, zoom and jitter
+    config:dict, # uses flips, rotate, shift, zoom, jitter, gray and erase
 ): # -> transform of uint8 (3, height, width)
-    "Random mirror image, position, size and light."
+    "Random mirror image, position, size and light; now and then no colour, or a rectangle painted over."
+    rare = [v2.RandomGrayscale(config['gray'])] * bool(config['gray'])
+    rare += [v2.RandomErasing(config['erase'], scale=(.02, .2), value=90)] * bool(config['erase'])
     return v2.Compose([
         v2.RandomHorizontalFlip(config['flips']),
         v2.RandomAffine(config['rotate'], [config['shift']]*2, config['zoom'], shear=config['rotate']/2,
                         interpolation=v2.InterpolationMode.BILINEAR, fill=90),
-        v2.ColorJitter(config['jitter'], config['jitter'], config['jitter']/2)])
+        v2.ColorJitter(config['jitter'], config['jitter'], config['jitter']/2), *rare])
 
 # %% ../../whale_nbs/05_training.ipynb #d4b5cfce
 def trainable(
@@ -140,7 +157,52 @@ class DynamicMarginLoss(SubCenterArcFaceLoss):
         m, angle = self.margin, self.get_angles(cosine)
         return torch.where(angle <= math.pi - m, torch.cos(angle + m), cosine - m * torch.sin(m))
 
-# %% ../../whale_nbs/05_training.ipynb #24039319
+# %% ../../whale_nbs/05_training.ipynb #853a3378
+class HardTripletLoss(torch.nn.Module):
+    "Triplet loss over the hardest positive and the hardest negative of each photo in the batch."
+    def __init__(self, margin:float=.2): # of the distance between unit vectors, which is between 0 and 2
+        super().__init__()
+        self.loss, self.miner = TripletMarginLoss(margin), BatchHardMiner()
+
+    def forward(self, embeddings, labels): return self.loss(embeddings, labels, self.miner(embeddings, labels))
+
+class PlaceSimilarity(BaseDistance):
+    "`place_similarity` as pytorch-metric-learning wants it."
+    def __init__(self, shape): # (places, size + 3)
+        super().__init__(normalize_embeddings=False, is_inverted=True)
+        self.shape = shape
+
+    def compute_mat(self, a, b):
+        x = a.unflatten(1, self.shape)
+        return place_similarity(x, x if a is b else b.unflatten(1, self.shape))
+
+    def pairwise_distance(self, a, b): return self.compute_mat(a, b).diagonal()
+
+# %% ../../whale_nbs/05_training.ipynb #b8b4cbe6
+class WithPlaces(torch.nn.Module):
+    "A loss of the embedding and, beside it, the wish that photos of one whale are found again in each other."
+    def __init__(self, loss:torch.nn.Module, temperature:float, share:float=.3): # share: weight of `loss`
+        super().__init__()
+        self.loss, self.temperature, self.share = loss, temperature, share
+
+    def forward(self, embeddings, labels, places): # places (batch, places, size + 3)
+        among = SupConLoss(self.temperature, distance=PlaceSimilarity(places.shape[1:]))
+        return self.share * self.loss(embeddings, labels) + among(places.flatten(1), labels)
+
+# %% ../../whale_nbs/05_training.ipynb #97bb3487
+def make_loss(
+    df, # of `trainable`
+    config:dict, # uses loss, margins (radians), scale and sub_centers
+    size:int, # of the embedding
+) -> torch.nn.Module: # (embeddings, numbers) -> loss
+    "What training minimises."
+    if config['places']: return WithPlaces(make_loss(df, config | dict(places=0), size), config['temperature'])
+    sizes, margin = df.number.value_counts().sort_index(), math.degrees(config['margins'][1])
+    if config['loss'] == 'triplet': return HardTripletLoss()
+    if config['loss'] == 'arcface': return ArcFaceLoss(len(sizes), size, margin, config['scale'])
+    return DynamicMarginLoss(sizes, size, config['margins'], config['scale'], config['sub_centers'])
+
+# %% ../../whale_nbs/05_training.ipynb #1afea1e7
 def start(
     df, # training survey
     config:dict, # a recipe
@@ -148,20 +210,38 @@ def start(
 ) -> SimpleNamespace: # accelerator, model, loss, optimizer, scheduler, ema, loader, config
     "Everything that training needs, at the beginning of a run."
     torch.set_flush_denormal(True)
-    accelerator = Accelerator(mixed_precision='bf16' if torch.cuda.is_available() else 'no')
+    accelerator = make_accelerator(config)
     set_seed(config['seed'])
     df = trainable(df, config['min_photos'], config['by_side'])
     model = build_model(config, pretrained).to(memory_format=torch.channels_last)
-    loss = DynamicMarginLoss(df.number.value_counts().sort_index(), model.embedding_size, config['margins'],
-                             config['scale'], config['sub_centers'])
+    loss = make_loss(df, config, model.embedding_size)
     optimizer, scheduler = optimiser(model, loss, config, steps(df, config) * config['epochs'])
     model, loss, optimizer, loader = accelerator.prepare(model, loss, optimizer, batches(df, config))
     ema = ModelEmaV3(accelerator.unwrap_model(model), decay=config['ema'], use_warmup=True)
     accelerator.register_for_checkpointing(ema)
+    if config['compile']: accelerator.unwrap_model(model).compile()
     return SimpleNamespace(accelerator=accelerator, model=model, loss=loss, optimizer=optimizer, scheduler=scheduler,
                            ema=ema, loader=loader, config=config)
 
-# %% ../../whale_nbs/05_training.ipynb #59d74782
+# %% ../../whale_nbs/05_training.ipynb #9bc64be3
+def make_accelerator(
+    config:dict, # uses accumulate
+) -> Accelerator: # InputError when the parts of a batch cannot be shared out evenly
+    "One process or several, each working off its share of a batch's parts."
+    accelerator = Accelerator(mixed_precision='no')
+    parts, processes = config['accumulate'], accelerator.num_processes
+    if config['batch_size'] % parts: raise InputError(
+        f"{config['batch_size']} photos cannot be cut into {parts} equal parts; change batch_size or accumulate.")
+    if parts % processes: raise InputError(f'{processes} processes cannot share {parts} parts of a batch evenly; '
+                                           f'give the recipe accumulate={processes} or a multiple of it.')
+    accelerator.gradient_accumulation_steps = parts // processes
+    return accelerator
+
+def autocast(device:torch.device, config:dict):
+    "bfloat16 on a GPU, and where the recipe asks for it."
+    return torch.autocast(device.type, torch.bfloat16, enabled=device.type == 'cuda' or config['half'])
+
+# %% ../../whale_nbs/05_training.ipynb #347e1a25
 def steps(df, config:dict) -> int:
     "Batches in an epoch: as many photos as the survey has, drawn with replacement."
     return max(1, len(df) // config['batch_size'])
@@ -170,54 +250,94 @@ def batches(
     df, # of `trainable`
     config:dict,
 ) -> DataLoader: # of (uint8 photos (batch, height, width, 3), numbers)
-    "Photos drawn by their weights."
-    sampler = WeightedRandomSampler(draw_weights(df), steps(df, config) * config['batch_size'])
+    "Augmented photos, drawn as the recipe says, in parts of batches."
+    sampler, size = draws(df, config), config['batch_size'] // config['accumulate']
     workers = n_cpus() if torch.cuda.is_available() else 0 # on a small CPU a reader only gets in the way
-    return DataLoader(TrainingPhotos(df, config, df.number), config['batch_size'], sampler=sampler, num_workers=workers)
+    return DataLoader(TrainingPhotos(df, config, df.number), size, sampler=sampler, num_workers=workers)
 
-# %% ../../whale_nbs/05_training.ipynb #7e682ed0
+# %% ../../whale_nbs/05_training.ipynb #fd06190e
+def draws(
+    df, # of `trainable`
+    config:dict, # uses sampler, per_whale, batch_size and accumulate
+) -> Sampler: # of an epoch; InputError when there are too few whales for balanced batches
+    "Which photos an epoch shows, and in which order."
+    n, size, each = steps(df, config) * config['batch_size'], config['batch_size'], config['per_whale']
+    if config['sampler'] == 'encounter': sampler = WeightedRandomSampler(draw_weights(df), n)
+    elif config['sampler'] == 'uniform': sampler = RandomSampler(df, replacement=True, num_samples=n)
+    elif each * df.number.nunique() < size or size % each: raise InputError(
+        f'{df.number.nunique()} whales with {each} photos each do not make batches of {size}; lower batch_size.')
+    else: sampler = MPerClassSampler(df.number.to_numpy(), each, size, n)
+    return Ticketed(sampler) if config['accumulate'] > 1 else sampler
+
+# %% ../../whale_nbs/05_training.ipynb #676848fb
+class Ticketed(Sampler):
+    "Draws of another sampler, each with a random number."
+    def __init__(self, sampler:Sampler): self.sampler = sampler
+
+    def __len__(self): return len(self.sampler)
+
+    def __iter__(self): # -> (place of the photo, ticket)
+        places = list(self.sampler)
+        return zip(places, torch.randint(2**62, (len(places),)).tolist())
+
+# %% ../../whale_nbs/05_training.ipynb #bf3de080
 def optimiser(
     model, loss, config:dict,
     n:int, # steps of the whole run
 ) -> tuple: # AdamW, cosine schedule with a warm-up
     "AdamW for network and whale directions; the backbone may learn more slowly."
     backbone = [*model.backbone.parameters()]
-    rest = [*model.pool.parameters(), *model.reduce.parameters(), *model.neck.parameters(), *loss.parameters()]
+    rest = [p for name, p in model.named_parameters() if not name.startswith('backbone.')] + [*loss.parameters()]
     groups = [dict(params=backbone, lr=config['lr'] * config['backbone_lr']), dict(params=rest, lr=config['lr'])]
     optimizer = torch.optim.AdamW(groups, weight_decay=config['weight_decay'])
     return optimizer, CosineLRScheduler(optimizer, n, warmup_t=max(1, round(config['warmup'] * n)), warmup_lr_init=1e-6,
                                         warmup_prefix=True, t_in_epochs=False)
 
-# %% ../../whale_nbs/05_training.ipynb #7c0f413e
+# %% ../../whale_nbs/05_training.ipynb #fd797d75
+def train_part(
+    run:SimpleNamespace, # of `start`
+    photos, numbers, # uint8 (part of a batch, height, width, 3), whales
+) -> float: # loss
+    "Learn from a part of a batch; weights change after its last part."
+    accelerator = run.accelerator
+    with accelerator.accumulate(run.model, run.loss):
+        with autocast(accelerator.device, run.config):
+            z = run.model(normalise(photos, run.config), *[True] * bool(run.config['places']))
+        z, *places = z if isinstance(z, tuple) else (z,)
+        loss = run.loss(z.float(), numbers, *places)
+        accelerator.backward(loss)
+        run.optimizer.step(); run.optimizer.zero_grad()
+    if accelerator.sync_gradients: run.ema.update(accelerator.unwrap_model(run.model))
+    return loss.item()
+
+# %% ../../whale_nbs/05_training.ipynb #dee8db6a
 def train_epoch(
     run:SimpleNamespace, # of `start`
     epoch:int, # counted from 0
-) -> float: # mean loss
+) -> list: # loss of every part of a batch that this process worked off
     "One pass over as many photos as there are."
-    set_seed(1000 * run.config['seed'] + epoch + 1)
+    accelerator, losses = run.accelerator, []
+    seed, own, n = 1000 * run.config['seed'] + epoch + 1, accelerator.gradient_accumulation_steps, len(run.loader)
+    set_seed(seed)
     run.model.train()
-    total = 0.
-    for i, (photos, numbers) in enumerate(run.loader):
-        run.scheduler.step_update(epoch * len(run.loader) + i)
-        with run.accelerator.autocast(): z = run.model(normalise(photos, run.config))
-        loss = run.loss(z.float(), numbers)
-        run.accelerator.backward(loss)
-        run.optimizer.step(); run.optimizer.zero_grad()
-        run.ema.update(run.accelerator.unwrap_model(run.model))
-        total += loss.item()
-    return total / len(run.loader)
+    for i, batch in enumerate(run.loader):
+        run.scheduler.step_update((epoch * n + i) // own)
+        part = i * accelerator.num_processes + accelerator.process_index
+        if run.config['accumulate'] > 1: torch.manual_seed(seed * 10**6 + part)
+        losses.append(train_part(run, *batch))
+    return losses
 
-# %% ../../whale_nbs/05_training.ipynb #c624da16
+# %% ../../whale_nbs/05_training.ipynb #48df4c6a
 def make_exam(
     df, # survey of validation whales
     config:dict,
-) -> SimpleNamespace: # photos, image_id, scenarios, labels; None when the whales give no queries
+) -> SimpleNamespace: # photos, df, scenarios; None when the whales give no queries
     "Everything that `validate` needs, decoded once."
     scenarios = standard_scenarios(df, min_queries=1)
     if not scenarios: return None
-    return SimpleNamespace(photos=decode(df, config), image_id=df.image_id, scenarios=scenarios, labels=labels(df, scenarios))
+    return SimpleNamespace(photos=decode(df, config), df=df, scenarios=scenarios)
 
-# %% ../../whale_nbs/05_training.ipynb #cee3bd4d
+# %% ../../whale_nbs/05_training.ipynb #1deaeea7
 def validate(
     model, # as a rule the averaged one
     exam:SimpleNamespace, # of `make_exam`
@@ -226,11 +346,8 @@ def validate(
     "How well whales that were not trained on are found again."
     parts = [embed_batch(p, model, config, torch.device(device), half=False)
              for p in np.array_split(exam.photos, len(exam.photos) // 64 + 1)]
-    vectors, found = pd.DataFrame(np.concatenate(parts), index=exam.image_id), []
-    for s in exam.scenarios:
-        queries = pd.DataFrame(dict(query_id=[f'{s.scenario_id}-{i}' for i in s.queries], query_image_id=s.queries))
-        found.append(rank_scenario(queries, s.database, vectors))
-    return mean_average_precision(pd.concat(found), exam.labels)
+    vectors = pd.DataFrame(np.concatenate(parts), index=exam.df.image_id)
+    return query_results(vectors, exam.df, exam.scenarios).ap.mean()
 
 # %% ../../whale_nbs/05_training.ipynb #88fde950
 def provenance(
@@ -243,15 +360,19 @@ def provenance(
                           sha256=hashlib.sha256(table.encode()).hexdigest()[:16]),
                 commit=commit(), hardware=hardware(), versions=dict(torch=torch.__version__, timm=timm.__version__))
 
-# %% ../../whale_nbs/05_training.ipynb #6800350a
+# %% ../../whale_nbs/05_training.ipynb #a39dee01
 def save_checkpoint(
     run:SimpleNamespace, folder:Path, # of the run
     done:int, # epochs finished
 ):
     "Model, optimiser, average and random states after an epoch; the older checkpoint goes last."
-    shutil.rmtree(folder/'half-checkpoint', ignore_errors=True)
-    run.accelerator.save_state(str(folder/'half-checkpoint'))
-    os.replace(folder/'half-checkpoint', folder/f'checkpoint-{done:04d}')
+    accelerator, new = run.accelerator, folder/'half-checkpoint'
+    if accelerator.is_main_process: shutil.rmtree(new, ignore_errors=True)
+    accelerator.wait_for_everyone()
+    accelerator.save_state(str(new))
+    accelerator.wait_for_everyone()
+    if not accelerator.is_main_process: return
+    new.rename(folder/f'checkpoint-{done:04d}')
     for old in sorted(folder.glob('checkpoint-*'))[:-1]: shutil.rmtree(old)
 
 def load_checkpoint(
@@ -276,7 +397,7 @@ def plot_curves(
     right.set(title='Whales kept out of training', xlabel='epoch', ylabel='mAP@20', ylim=(0, 1), xlim=(0, None))
     return fig
 
-# %% ../../whale_nbs/05_training.ipynb #b5d04076
+# %% ../../whale_nbs/05_training.ipynb #454d07e7
 def settle_recipe(
     df, recipe, pretrained, folder:Path, name:str,
 ) -> dict: # the whole configuration; InputError when the folder holds a run with another one
@@ -288,14 +409,14 @@ def settle_recipe(
                   data=provenance(df, name)['data'])
     file, config = folder/'recipe.json', json.loads(json.dumps(config))
     before = json.loads(file.read_text()) if file.exists() else config
-    if differ := [k for k in config.keys() | before.keys() if config.get(k) != before.get(k)]:
+    if differ := [k for k in config.keys() | before.keys() if config.get(k) != before.get(k, base_recipe.get(k))]:
         raise InputError(f'{file}: this run was begun with another {", ".join(sorted(differ))}; '
                          'remove the folder, or name another run.')
     folder.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps(config, indent=1))
     return config
 
-# %% ../../whale_nbs/05_training.ipynb #7cb2d076
+# %% ../../whale_nbs/05_training.ipynb #f51082b0
 def read_history(
     folder:Path, # of a run
     done:int, # epochs finished
@@ -309,26 +430,29 @@ def finish(run:SimpleNamespace, folder:Path, df, history):
     "Write the averaged model and how it came about, then remove the checkpoints."
     score = history.validation.dropna()
     config = dict(run.config, validation=score.iloc[-1] if len(score) else None, **provenance(df, run.config['data']['name']))
-    save_model(run.ema.module, config, folder)
-    for old in folder.glob('*checkpoint*'): shutil.rmtree(old)
+    with run.accelerator.main_process_first(): # the others go on when everything is there
+        if not run.accelerator.is_main_process: return
+        save_model(run.ema.module, config, folder)
+        for old in folder.glob('*checkpoint*'): shutil.rmtree(old)
 
-# %% ../../whale_nbs/05_training.ipynb #e2063d1d
+# %% ../../whale_nbs/05_training.ipynb #d2098d61
 def one_epoch(
     run, exam, folder:Path, epoch:int, history, bar, # `bar`: of tqdm
 ) -> pd.DataFrame: # history with the row of this epoch
     "Train, validate now and then, and put everything on disk."
-    row = dict(epoch=epoch + 1, loss=train_epoch(run, epoch), validation=np.nan)
+    losses = run.accelerator.gather(torch.tensor(train_epoch(run, epoch), device=run.accelerator.device))
+    row = dict(epoch=epoch + 1, loss=sum(losses.tolist()) / len(losses), validation=np.nan)
     last = epoch + 1 == run.config['epochs']
     if exam and (last or (epoch + 1) % run.config['validate_every'] == 0):
         row['validation'] = validate(run.ema.module, exam, run.config, run.accelerator.device)
     history = pd.concat([history, pd.DataFrame([row])], ignore_index=True) if len(history) else pd.DataFrame([row])
-    history.to_csv(folder/'history.csv', index=False)
+    if run.accelerator.is_main_process: history.to_csv(folder/'history.csv', index=False)
     if row['validation'] == row['validation']: plot_curves(history).savefig(folder/'curves.png', dpi=100)
     save_checkpoint(run, folder, epoch + 1)
     bar.set_postfix(loss=f"{row['loss']:.3f}", mAP=f"{history.validation.dropna().max():.3f}", refresh=False); bar.update()
     return history
 
-# %% ../../whale_nbs/05_training.ipynb #17afa013
+# %% ../../whale_nbs/05_training.ipynb #e0c7327e
 def train(
     df, # labelled survey to train on
     folder, # of the run: weights.safetensors, config.json, history.csv, curves.png
@@ -338,13 +462,32 @@ def train(
 ) -> Path: # the folder; InputError when it holds another run
     "Train a model, or finish training it."
     folder = Path(folder)
-    config = settle_recipe(df, recipe, pretrained, folder, name)
+    with make_accelerator(recipe).main_process_first(): config = settle_recipe(df, recipe, pretrained, folder, name)
     if (folder/'weights.safetensors').exists(): return folder
     learn, check = split_whales(df, config['valid'], config['seed'])
-    run, exam = start(learn, config, pretrained), make_exam(check, config) if len(check) else None
+    run = start(learn, config, pretrained)
+    main = run.accelerator.is_main_process # the only process that writes files and validates
+    exam = make_exam(check, config) if main and len(check) else None
     done = load_checkpoint(run, folder)
     history = read_history(folder, done)
-    with tqdm(initial=done, total=config['epochs'], desc='training', unit='epoch') as bar:
+    quiet = {} if main else dict(disable=True)
+    with tqdm(initial=done, total=config['epochs'], desc='training', unit='epoch', **quiet) as bar:
         for epoch in range(done, config['epochs']): history = one_epoch(run, exam, folder, epoch, history, bar)
     finish(run, folder, df, history)
     return folder
+
+# %% ../../whale_nbs/05_training.ipynb #14772833
+def demo_model(
+    n_photos:int=3000, # of the demo survey
+    seed:int=0, # of the split by whale and of training
+    **changes, # to the demo recipe
+) -> Path: # run folder: weights.safetensors, config.json, history.csv
+    "The demo's model: trained on three quarters of the demo survey's whales at the first call, found again after."
+    survey, recipe = demo_survey(n_photos), dict(recipes['demo'], seed=seed) | changes
+    own = json.dumps({k: v for k, v in recipe.items() if default_config.get(k, 'training') != v}, sort_keys=True)
+    folder = survey.with_name(f'{survey.name}-model-{hashlib.sha256(own.encode()).hexdigest()[:8]}')
+    with FileLock(f'{folder}.lock'):
+        if folder.exists(): return folder
+        learn, _ = split_whales(load_survey(survey), .25, seed)
+        unfinished = train(learn, f'{folder}-unfinished', recipe, name=survey.name)
+        return unfinished.rename(folder)
