@@ -5,14 +5,17 @@
 # %% auto #0
 __all__ = ['GRID', 'MIXED', 'unit', 'best', 'fading', 'neighbours', 'prepare', 'without', 'similarities', 'expanded',
            'only_mutual', 'joined', 'encoded', 'add_graph', 'drop', 'query_sets', 'query_encodings', 'jaccard',
-           'reranked', 'root_sift', 'pairs_of', 'verified', 'evidence', 'fused', 'match_shortlist', 'probabilities']
+           'reranked', 'root_sift', 'pairs_of', 'light_glue', 'disk_points', 'learned_pairs', 'verified', 'evidence',
+           'fused', 'match_shortlist', 'probabilities']
 
-# %% ../../whale_nbs/11_better_rankings.ipynb #7eb30825
+# %% ../../whale_nbs/11_better_rankings.ipynb #cd3290d7
 import cv2
 import numpy as np
 import torch
+from functools import lru_cache
 from scipy import sparse
 from types import SimpleNamespace
+from unittest.mock import patch
 
 # %% ../../whale_nbs/11_better_rankings.ipynb #b30d5f85
 GRID = 2.**26
@@ -250,13 +253,42 @@ def pairs_of(
     good = np.flatnonzero(first < ratio * second)
     return good, places[good, 0].numpy()
 
-# %% ../../whale_nbs/11_better_rankings.ipynb #be57d37b
+# %% ../../whale_nbs/11_better_rankings.ipynb #e421c943
+@lru_cache(None)
+def light_glue() -> tuple: # (kornia.feature, DISK, LightGlue), and ''; or None and the reason
+    "A learned matcher, if kornia and its weights are on this machine."
+    refuse = dict(target='torch.hub.download_url_to_file', side_effect=OSError('its weights are not on this machine'))
+    try:
+        import kornia.feature as kf
+        with patch(**refuse): return (kf, kf.DISK.from_pretrained('depth').eval(), kf.LightGlueMatcher('disk').eval()), ''
+    except (ImportError, OSError, RuntimeError) as e: return None, str(e)
+
+@torch.inference_mode()
+def disk_points(
+    photo:np.ndarray, # uint8 (height, width, 3)
+    n:int=400, # points, at most
+) -> tuple: # float32 (points, 2): x, y in pixels; float32 (points, 128)
+    "Points for LightGlue."
+    x = torch.from_numpy(np.ascontiguousarray(photo)).permute(2, 0, 1)[None] / 255
+    found = light_glue()[0][1](x, n, pad_if_not_divisible=True)[0]
+    return found.keypoints.float().numpy(), found.descriptors.float().numpy()
+
+@torch.inference_mode()
+def learned_pairs(a:tuple, b:tuple) -> tuple: # of `disk_points` -> places in a, places in b
+    "Points of two photos that LightGlue pairs."
+    if min(len(a[0]), len(b[0])) < 2: return (np.zeros(0, int),)*2
+    kf, _, glue = light_glue()[0]
+    (p, x), (q, y) = ([torch.from_numpy(t) for t in c] for c in (a, b))
+    frames = [kf.laf_from_center_scale_ori(t[None], torch.ones(1, len(t), 1, 1)) for t in (p, q)]
+    return tuple(glue(x, y, *frames)[1].T.numpy())
+
+# %% ../../whale_nbs/11_better_rankings.ipynb #5a5efde3
 def verified(
     a:tuple, b:tuple, # points and descriptors of two photos, of `root_sift`
     tolerance:float=8., # pixels
 ) -> tuple: # points of a, points of b (matches, 2) that agree on an affine transform
     "The matches that one affine transform explains."
-    i, j = pairs_of(a[1], b[1])
+    i, j = pairs_of(a[1], b[1]) if a[1].dtype == b[1].dtype == np.uint8 else learned_pairs(a, b)
     if len(i) < 4: return (np.zeros((0, 2), np.float32),)*2
     _, inside = cv2.estimateAffine2D(a[0][i], b[0][j], ransacReprojThreshold=tolerance)
     inside = np.zeros(len(i), bool) if inside is None else inside.ravel() > 0
@@ -290,16 +322,15 @@ def match_shortlist(
     order = np.lexsort((places, -similarity, places < 0))
     return np.take_along_axis(similarity, order, 1), np.take_along_axis(places, order, 1)
 
-# %% ../../whale_nbs/11_better_rankings.ipynb #6493d700
+# %% ../../whale_nbs/11_better_rankings.ipynb #60f08d2b
 MIXED = 1e-4
 
 def probabilities(
-    similarity:np.ndarray, # (m, k) in [-1, 1], the best of each query first; -1: cannot be compared
-    size, # photos in the database: a number, or (m, 1)
-    calibration:dict, # slope > 0, best, size, intercept; made by whaledo.whale.confidence
-) -> np.ndarray: # (m, k) in [0, 1], strictly rising with the similarity within a query; 0: cannot be compared
+    similarity:np.ndarray, # in [-1, 1]; -1: cannot be compared
+    size, # photos in the database: a number, or one for each similarity
+    calibration:dict, # slope > 0, size, intercept; made by whaledo.whale.confidence
+) -> np.ndarray: # in [0, 1], strictly rising with the similarity within a query; 0: cannot be compared
     "Probabilities that query and row show the same whale."
-    c = calibration
-    z = c['slope'] * similarity + c['best'] * similarity[:, :1] + c['size'] * np.log(size) + c['intercept']
+    z = calibration['slope'] * similarity + calibration['size'] * np.log(size) + calibration['intercept']
     p = (1 - MIXED) / (1 + np.exp(-z.clip(-700, 700))) + MIXED * (1 + similarity) / 2
     return np.where(similarity > -1, p, 0.)

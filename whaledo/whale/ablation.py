@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['base', 'rows', 'measure', 'run_row', 'read_table', 'append', 'ablate', 'differences', 'plot_differences', 'findings']
 
-# %% ../../whale_nbs/14_ablation.ipynb #2d9a4d1d
+# %% ../../whale_nbs/14_ablation.ipynb #e8254fb7
 import os, time
 import numpy as np
 import pandas as pd
@@ -13,22 +13,24 @@ import torch
 from filelock import FileLock
 from matplotlib.figure import Figure
 from pathlib import Path
+from functools import partial
 from scipy.stats import t
 from tempfile import TemporaryDirectory, gettempdir
 from tqdm.auto import tqdm
 from ..provenance import commit, hardware
 from .demo import demo_survey
 from .evaluation import query_results
-from .inference import embed_photos, load_model
+from .inference import embed_photos, finder, load_model, rank_scenario
 from .scenarios import split_whales, standard_scenarios
 from .survey import load_survey
 from .training import recipes, train
 
-# %% ../../whale_nbs/14_ablation.ipynb #13ac573b
-base = dict(recipes['demo'], epochs=8, valid=0.)
+# %% ../../whale_nbs/14_ablation.ipynb #a6ad9ddb
+base = dict(recipes['demo'], epochs=8, valid=0., loss='dynamic', sampler='encounter', places=0, shortlist=0)
 
 rows = {
     'base': {},
+    'places=32': dict(places=32, sampler='balanced', per_whale=2, shortlist=200),
     'loss=arcface': dict(loss='arcface'),
     'sampler=balanced': dict(sampler='balanced'),
     'loss=triplet': dict(loss='triplet', sampler='balanced'),
@@ -44,14 +46,15 @@ rows = {
     'erase=.3': dict(erase=.3),
     'backbone=mobilenetv3_small_050': dict(backbone='mobilenetv3_small_050')}
 
-# %% ../../whale_nbs/14_ablation.ipynb #473a9c61
+# %% ../../whale_nbs/14_ablation.ipynb #434d0137
 def measure(
     model, config:dict, # of `load_model`
     df, # survey of whales that the model has not learned from
 ) -> dict: # mAP, top1, across_year
     "How well the whales of a survey are found again."
     vectors = pd.DataFrame(embed_photos(df.file, df.viewpoint, model, config, workers=0), index=df.image_id)
-    results = query_results(vectors, df, standard_scenarios(df))
+    answer = partial(rank_scenario, options=config, points=finder(df.set_index('image_id'), [(model, config)], workers=0))
+    results = query_results(vectors, df, standard_scenarios(df), answer)
     years = results[results.kind.str.contains(r', \d{4} to \d{4}$')]
     return dict(mAP=results.ap.mean(), top1=results.top1.mean(), across_year=years.ap.mean())
 

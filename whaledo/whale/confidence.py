@@ -7,7 +7,7 @@ __all__ = ['NAMES', 'SIGNALS', 'returned_rows', 'features', 'fit_calibration', '
            'plot_reliability', 'cross_calibrated', 'decisions', 'new_whale_scenarios', 'auroc', 'errors_at',
            'threshold_at', 'plot_new_whales', 'cross_decided', 'enough', 'write_config', 'calibrate', 'new_whales']
 
-# %% ../../whale_nbs/12_confidence.ipynb #88e94462
+# %% ../../whale_nbs/12_confidence.ipynb #1e042fb0
 import json, os
 import numpy as np
 import pandas as pd
@@ -21,17 +21,17 @@ from sklearn.metrics import roc_auc_score, roc_curve
 from ..challenge import InputError
 from ..metrics import COLUMNS
 from .evaluation import rankings
-from .inference import InferenceError, embed_all, load_models, point_finder, rank_scenario
+from .inference import InferenceError, embed_all, finder, load_models, rank_scenario
 from .ranking import probabilities
 from .scenarios import labels, number, split_whales, standard_scenarios, with_new_whales
 
-# %% ../../whale_nbs/12_confidence.ipynb #e075311f
+# %% ../../whale_nbs/12_confidence.ipynb #7a83eabb
 def returned_rows(
     vectors, # DataFrame, one unit vector per image_id
     df, # labelled survey
     scenarios, # list of Scenario
     options:dict={}, # of config.json; calibration is left out
-    points=None, # of `point_finder`, for a shortlist
+    points=None, # of `finder`, for a shortlist
 ) -> pd.DataFrame: # query_id, database_image_id, score, size, similarity, whale, hit, known
     "The rows of all queries with what a calibration may look at, and the truth."
     answer = partial(rank_scenario, options={**options, 'calibration': None}, points=points)
@@ -231,7 +231,7 @@ def write_config(folder, **changes):
     file.with_suffix('.json.tmp').write_text(json.dumps(config, indent=1), encoding='utf-8')
     os.replace(file.with_suffix('.json.tmp'), file)
 
-# %% ../../whale_nbs/12_confidence.ipynb #15e54111
+# %% ../../whale_nbs/12_confidence.ipynb #784c8f06
 def calibrate(
     folder, # of a model: weights.safetensors, config.json
     df, # labelled survey of whales that the model was not trained on; InputError when they are too few
@@ -244,7 +244,7 @@ def calibrate(
     try: models = load_models(folder)
     except InferenceError as e: raise InputError(str(e)) from None
     if vectors is None: vectors = pd.DataFrame(embed_all(df.file, df.viewpoint, models), index=df.image_id)
-    config, points = models[0][1], point_finder(df.set_index('image_id'), models[0][1])
+    config, points = models[0][1], finder(df.set_index('image_id'), models)
     scenarios = standard_scenarios(df, seed)
     rows = returned_rows(vectors, df, scenarios, config, points) if scenarios else pd.DataFrame()
     enough(df, rows, least)

@@ -5,11 +5,11 @@
 # %% auto #0
 __all__ = ['base_recipe', 'recipes', 'input_shape', 'decode', 'TrainingPhotos', 'augmentation', 'trainable', 'draw_weights',
            'DynamicMarginLoss', 'HardTripletLoss', 'PlaceSimilarity', 'WithPlaces', 'make_loss', 'start',
-           'make_accelerator', 'autocast', 'steps', 'batches', 'draws', 'Ticketed', 'optimiser', 'train_part',
+           'make_accelerator', 'autocast', 'steps', 'batches', 'draws', 'Anew', 'Ticketed', 'optimiser', 'train_part',
            'train_epoch', 'make_exam', 'validate', 'provenance', 'save_checkpoint', 'load_checkpoint', 'plot_curves',
-           'settle_recipe', 'read_history', 'finish', 'one_epoch', 'train', 'demo_model']
+           'settle_recipe', 'read_history', 'finish', 'one_epoch', 'train', 'make_probable', 'demo_model']
 
-# %% ../../whale_nbs/05_training.ipynb #b795ed0d
+# %% ../../whale_nbs/05_training.ipynb #cabc8543
 import hashlib, json, math, os, shutil
 import matplotlib.pyplot as plt
 import numpy as np
@@ -20,7 +20,9 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import set_seed
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from filelock import FileLock
+from functools import partial
 from matplotlib.figure import Figure
 from pathlib import Path
 from pytorch_metric_learning.distances import BaseDistance
@@ -36,14 +38,14 @@ from types import SimpleNamespace
 from ..challenge import InputError
 from ..provenance import commit, hardware
 from .demo import demo_survey
+from .confidence import calibrate
 from .evaluation import query_results
 from .inference import PhotoDataset, build_model, default_config, embed_batch, n_cpus, normalise
-from .inference import place_similarity
-from .inference import save_model
+from .inference import finder, place_similarity, rank_scenario, save_model
 from .scenarios import split_whales, standard_scenarios
 from .survey import load_survey
 
-# %% ../../whale_nbs/05_training.ipynb #c958d2c8
+# %% ../../whale_nbs/05_training.ipynb #fbc86d9b
 base_recipe = dict(default_config,
     epochs=40, batch_size=32, lr=4e-3, backbone_lr=1., # backbone_lr: factor for the backbone's own parameters
     weight_decay=.05, warmup=.1, # warmup: share of the run in which the learning rate rises
@@ -56,11 +58,17 @@ base_recipe = dict(default_config,
     validate_every=5, valid=.1, pixels=None, seed=0) # valid: share of the whales; pixels: chooses input_size
 
 recipes = dict(
-    demo=dict(base_recipe, backbone='test_resnet', embedding_size=256, input_size=[128, 48], epochs=36, mean=[.5]*3, std=[.25]*3),
+    demo=dict(base_recipe, backbone='test_resnet', embedding_size=256, input_size=[128, 48], epochs=26, mean=[.5]*3,
+              std=[.25]*3, valid=.15, places=32, sampler='balanced', per_whale=2, shortlist=200, matcher='places', local_weight=10.),
     small=dict(base_recipe, backbone='mobilenetv2_100', backbone_args=dict(pad_type='same'), mean=[.5]*3, std=[.5]*3,
                pixels=192*192, by_side=None, epochs=20, lr=2e-3, backbone_lr=.5),
+    long=dict(base_recipe, backbone='mobilenetv2_100', backbone_args=dict(pad_type='same'), mean=[.5]*3, std=[.5]*3,
+              pixels=92_000, by_side=None, face=True, flips=0., half=True, epochs=40, lr=2e-3, backbone_lr=.5, valid=0.,
+              places=64, sampler='balanced', per_whale=2, scales=[1., 1.2], shortlist=1000, matcher='places', local_weight=10.),
     full=dict(base_recipe, backbone='tf_efficientnetv2_s', pixels=384*384, by_side=None, epochs=30, batch_size=64, lr=2e-3,
-              backbone_lr=.2, margins=(.1, .45), scale=24., ema=.998))
+              backbone_lr=.2, margins=(.1, .45), scale=24., ema=.998, compile=True, places=64, sampler='balanced',
+              per_whale=2, shortlist=300, matcher='places', local_weight=10.))
+recipes['thorough'] = dict(recipes['demo'], input_size=[160, 64], loss='arcface', epochs=40) # for the demo survey, too
 
 # %% ../../whale_nbs/05_training.ipynb #b0e1b23e
 def input_shape(
@@ -157,7 +165,7 @@ class DynamicMarginLoss(SubCenterArcFaceLoss):
         m, angle = self.margin, self.get_angles(cosine)
         return torch.where(angle <= math.pi - m, torch.cos(angle + m), cosine - m * torch.sin(m))
 
-# %% ../../whale_nbs/05_training.ipynb #853a3378
+# %% ../../whale_nbs/05_training.ipynb #046fc9a7
 class HardTripletLoss(torch.nn.Module):
     "Triplet loss over the hardest positive and the hardest negative of each photo in the batch."
     def __init__(self, margin:float=.2): # of the distance between unit vectors, which is between 0 and 2
@@ -166,6 +174,7 @@ class HardTripletLoss(torch.nn.Module):
 
     def forward(self, embeddings, labels): return self.loss(embeddings, labels, self.miner(embeddings, labels))
 
+# %% ../../whale_nbs/05_training.ipynb #e7d5987c
 class PlaceSimilarity(BaseDistance):
     "`place_similarity` as pytorch-metric-learning wants it."
     def __init__(self, shape): # (places, size + 3)
@@ -202,7 +211,7 @@ def make_loss(
     if config['loss'] == 'arcface': return ArcFaceLoss(len(sizes), size, margin, config['scale'])
     return DynamicMarginLoss(sizes, size, config['margins'], config['scale'], config['sub_centers'])
 
-# %% ../../whale_nbs/05_training.ipynb #1afea1e7
+# %% ../../whale_nbs/05_training.ipynb #76d2a198
 def start(
     df, # training survey
     config:dict, # a recipe
@@ -219,7 +228,7 @@ def start(
     model, loss, optimizer, loader = accelerator.prepare(model, loss, optimizer, batches(df, config))
     ema = ModelEmaV3(accelerator.unwrap_model(model), decay=config['ema'], use_warmup=True)
     accelerator.register_for_checkpointing(ema)
-    if config['compile']: accelerator.unwrap_model(model).compile()
+    if config['compile'] and torch.cuda.is_available(): accelerator.unwrap_model(model).compile()
     return SimpleNamespace(accelerator=accelerator, model=model, loss=loss, optimizer=optimizer, scheduler=scheduler,
                            ema=ema, loader=loader, config=config)
 
@@ -255,19 +264,26 @@ def batches(
     workers = n_cpus() if torch.cuda.is_available() else 0 # on a small CPU a reader only gets in the way
     return DataLoader(TrainingPhotos(df, config, df.number), size, sampler=sampler, num_workers=workers)
 
-# %% ../../whale_nbs/05_training.ipynb #fd06190e
+# %% ../../whale_nbs/05_training.ipynb #eac58ec3
 def draws(
     df, # of `trainable`
     config:dict, # uses sampler, per_whale, batch_size and accumulate
-) -> Sampler: # of an epoch; InputError when there are too few whales for balanced batches
+) -> Sampler: # of an epoch
     "Which photos an epoch shows, and in which order."
     n, size, each = steps(df, config) * config['batch_size'], config['batch_size'], config['per_whale']
     if config['sampler'] == 'encounter': sampler = WeightedRandomSampler(draw_weights(df), n)
     elif config['sampler'] == 'uniform': sampler = RandomSampler(df, replacement=True, num_samples=n)
-    elif each * df.number.nunique() < size or size % each: raise InputError(
-        f'{df.number.nunique()} whales with {each} photos each do not make batches of {size}; lower batch_size.')
-    else: sampler = MPerClassSampler(df.number.to_numpy(), each, size, n)
+    else: # more photos of each whale where there are too few whales to fill a batch
+        each = next(e for e in range(each, size + 1) if not size % e and e * df.number.nunique() >= size)
+        sampler = Anew(lambda: MPerClassSampler(df.number.to_numpy(), each, size, n))
     return Ticketed(sampler) if config['accumulate'] > 1 else sampler
+
+# %% ../../whale_nbs/05_training.ipynb #a9fada32
+class Anew(Sampler):
+    "A sampler made anew for each epoch."
+    def __init__(self, make): self.make = make # () -> Sampler
+    def __len__(self): return len(self.make())
+    def __iter__(self): return iter(self.make())
 
 # %% ../../whale_nbs/05_training.ipynb #676848fb
 class Ticketed(Sampler):
@@ -337,7 +353,7 @@ def make_exam(
     if not scenarios: return None
     return SimpleNamespace(photos=decode(df, config), df=df, scenarios=scenarios)
 
-# %% ../../whale_nbs/05_training.ipynb #1deaeea7
+# %% ../../whale_nbs/05_training.ipynb #57a532cf
 def validate(
     model, # as a rule the averaged one
     exam:SimpleNamespace, # of `make_exam`
@@ -347,7 +363,9 @@ def validate(
     parts = [embed_batch(p, model, config, torch.device(device), half=False)
              for p in np.array_split(exam.photos, len(exam.photos) // 64 + 1)]
     vectors = pd.DataFrame(np.concatenate(parts), index=exam.df.image_id)
-    return query_results(vectors, exam.df, exam.scenarios).ap.mean()
+    points = finder(exam.df.set_index('image_id'), [(model, config)], workers=0)
+    answer = partial(rank_scenario, options=config, points=points)
+    return query_results(vectors, exam.df, exam.scenarios, answer).ap.mean()
 
 # %% ../../whale_nbs/05_training.ipynb #88fde950
 def provenance(
@@ -452,7 +470,7 @@ def one_epoch(
     bar.set_postfix(loss=f"{row['loss']:.3f}", mAP=f"{history.validation.dropna().max():.3f}", refresh=False); bar.update()
     return history
 
-# %% ../../whale_nbs/05_training.ipynb #e0c7327e
+# %% ../../whale_nbs/05_training.ipynb #adfe5fcb
 def train(
     df, # labelled survey to train on
     folder, # of the run: weights.safetensors, config.json, history.csv, curves.png
@@ -474,7 +492,16 @@ def train(
     with tqdm(initial=done, total=config['epochs'], desc='training', unit='epoch', **quiet) as bar:
         for epoch in range(done, config['epochs']): history = one_epoch(run, exam, folder, epoch, history, bar)
     finish(run, folder, df, history)
+    if main: make_probable(folder, check, config)
     return folder
+
+# %% ../../whale_nbs/05_training.ipynb #7fdc48b5
+def make_probable(
+    folder, check, # of the run; survey of the whales kept out of training
+    config:dict, # uses seed
+):
+    "Turn the model's scores into probabilities, if there are whales enough to learn that from."
+    with suppress(InputError): calibrate(folder, check, seed=config['seed'])
 
 # %% ../../whale_nbs/05_training.ipynb #14772833
 def demo_model(
