@@ -92,7 +92,7 @@ scenarios: setup ## split your own photos: make scenarios SURVEY_DIR=my-photos D
 	@test -n "$(SURVEY_DIR)" || { echo "whaledo: name the folder of your photos: make scenarios SURVEY_DIR=my-photos DATA_DIR=data-mine" >&2; exit 2; }
 	$(WHALEDO) scenarios "$(SURVEY_DIR)" --data-dir $(DATA_DIR) --valid $(VALID) --seed $(SEED)
 
-train: setup ## train on DATA_DIR/train; RECIPE=demo|small|full, PRETRAINED=hub or a .safetensors file
+train: setup ## train on DATA_DIR/train; RECIPE=demo|thorough|small|long|full, PRETRAINED=hub or a .safetensors file
 	$(WHALEDO) train --data-dir $(DATA_DIR) --recipe $(RECIPE) --seed $(SEED) $(if $(PRETRAINED),--pretrained "$(PRETRAINED)") $(if $(EPOCHS),--epochs $(EPOCHS))
 
 pack-quickstart pack-benchmark pack-submission: pack-%: setup

@@ -6,10 +6,10 @@
 __all__ = ['default_config', 'official_sizes', 'InferenceError', 'to_rgb', 'read_photo', 'GeM', 'Places', 'place_similarity',
            'EmbeddingNet', 'read_weights', 'fit_weights', 'build_model', 'save_model', 'load_config', 'load_model',
            'PhotoDataset', 'collate', 'n_cpus', 'photo_batches', 'normalise', 'embed_batch', 'embed_padded',
-           'log_problems', 'log_progress', 'embed_photos', 'load_models', 'embed_scales', 'embed_all', 'unit_rows',
-           'top_keys', 'comparison', 'rank', 'read_table', 'distinct_queries', 'read_scenarios', 'locate_photos',
-           'point_finder', 'refine', 'rank_scenario', 'predict', 'write_table', 'main', 'rank_slowly',
-           'random_scenarios', 'bench_ranking']
+           'log_problems', 'log_progress', 'embed_photos', 'load_models', 'at_scales', 'embed_scales', 'embed_all',
+           'unit_rows', 'top_keys', 'comparison', 'rank', 'read_table', 'distinct_queries', 'read_scenarios',
+           'locate_photos', 'point_finder', 'place_finder', 'finder', 'agreement', 'refine', 'rank_scenario', 'predict',
+           'write_table', 'main', 'rank_slowly', 'random_scenarios', 'bench_ranking']
 
 # %% ../../whale_nbs/04_inference.ipynb #24b1333f
 import json, multiprocessing, os, sys, time
@@ -37,7 +37,7 @@ except ImportError: from ranking import disk_points, evidence, light_glue, match
 class InferenceError(ValueError):
     "The model or the data folder is wrong; the message says which file and what to do."
 
-# %% ../../whale_nbs/04_inference.ipynb #539568ee
+# %% ../../whale_nbs/04_inference.ipynb #bce2a67c
 default_config = dict(
     backbone='efficientnet_b0',   # name of a timm model
     backbone_args={},             # further arguments of timm.create_model, such as {"pad_type": "same"}
@@ -54,6 +54,16 @@ default_config = dict(
     stages=[-1],                  # maps of the backbone to pool; [-2, -1]: the last but one too, which is finer
     places=0,                     # n > 0: describe every place by n numbers, to compare photos place by place
     flip=True,                    # average the embeddings of a photo and of its mirror image
+    scales=[1.],                  # average the embeddings of a photo at these sizes
+    members=[],                   # folders of further models, beside this one's weights
+    augment=0,                    # how rankings are made: see the notebook on better rankings
+    expand=0,
+    reciprocal=None,
+    shortlist=0,                  # so many of the best rows are compared by
+    matcher='rootsift',           # rootsift, lightglue or places (of the network)
+    local_weight=.5,              # which counts so much beside the embedding
+    calibration=None,             # see the notebook on confidence
+    new_whale=None,
 )
 
 # %% ../../whale_nbs/04_inference.ipynb #dad5cee2
@@ -112,21 +122,22 @@ class Places(nn.Module):
         where = torch.cartesian_prod(y, x).T.expand(len(look), -1, -1)
         return torch.cat([look, count / count.sum(2, keepdim=True), where], 1).mT
 
-# %% ../../whale_nbs/04_inference.ipynb #1d3cb396
+# %% ../../whale_nbs/04_inference.ipynb #daa18951
 def place_similarity(
     a, b, # of `Places`: (n, places, size + 3), (m, places, size + 3), photos of one size; b may be a
     drift:float=.2, # what it costs to be found elsewhere: times the squared distance, heights and widths being 1
 ) -> torch.Tensor: # (n, m), at most 1
     "How well the places of one photo are found again in another, and the other way round."
-    far = -drift * torch.cdist(a[0, :, -2:], b[0, :, -2:]).square()
-    def alike(x, y):
-        s = torch.addmm(far, x[:, :-3], y[:, :-3].T)
-        return (s.max(1).values @ x[:, -3] + s.max(0).values @ y[:, -3]) / 2
+    far = drift * torch.cdist(a[0, :, -2:], b[0, :, -2:]).square()
+    def alike(x, y): # (..., places, size + 3) both
+        s = x[..., :-3] @ y[..., :-3].mT - far
+        return ((s.max(-1).values * x[..., -3]).sum(-1) + (s.max(-2).values * y[..., -3]).sum(-1)) / 2
+    if len(a) * len(b) * far.numel() < 2_000_000: return alike(a[:, None], b[None])
     rows = [[alike(x, y) for y in (b[i:] if a is b else b)] for i, x in enumerate(a)]
     if a is not b: return torch.stack([torch.stack(row) for row in rows])
     return torch.stack([torch.stack([rows[min(i, j)][abs(i - j)] for j in range(len(a))]) for i in range(len(a))])
 
-# %% ../../whale_nbs/04_inference.ipynb #12e6a1a6
+# %% ../../whale_nbs/04_inference.ipynb #c5098bca
 class EmbeddingNet(nn.Module):
     "timm backbone, pooling, an optional linear layer, batch-norm neck; if wanted, a description of every place."
     def __init__(self, backbone:nn.Module, embedding_size=None, gem_p:float=3., pool='gem', parts=1, stages=(-1,),
@@ -164,8 +175,10 @@ class EmbeddingNet(nn.Module):
 
     def forward(self, x, places=False): # normalised photos (batch, 3, height, width) -> (batch, embedding_size), not of
         if not places: return self.embed(self.maps(x)) # unit length; if asked, also (batch, places, size + 3) of `Places`
-        x, found = self.backbone.forward_intermediates(x, indices=[*self.earlier, -2, -1])
-        return self.embed([self.backbone.forward_head(x), *found[:-2]]), self.places(found[-2:])
+        stages = sorted({*self.earlier, -2, -1})
+        x, found = self.backbone.forward_intermediates(x, indices=stages)
+        found = dict(zip(stages, found))
+        return self.embed([self.backbone.forward_head(x), *map(found.get, self.earlier)]), self.places([found[-2], found[-1]])
 
 # %% ../../whale_nbs/04_inference.ipynb #88c45620
 def read_weights(
@@ -371,7 +384,7 @@ def embed_photos(
     log_problems([(files[i], problems[i]) for i in sorted(problems)])
     return vectors
 
-# %% ../../whale_nbs/04_inference.ipynb #94fa6862
+# %% ../../whale_nbs/04_inference.ipynb #0e972b5b
 def load_models(
     folder, device='cpu', # as for `load_model`
 ) -> list: # of (model, config), that of the folder itself first
@@ -379,13 +392,15 @@ def load_models(
     first = load_model(folder, device)
     return [first, *(load_model(Path(folder)/name, device) for name in first[1].get('members') or [])]
 
+def at_scales(config:dict) -> list: # of configurations that differ in input_size
+    "The sizes at which photos are looked at; sides are rounded to multiples of 16 pixels."
+    sizes = [[max(32, 16 * round(s * x / 16)) if s != 1 else x for x in config['input_size']] for s in config['scales'] or [1]]
+    return [{**config, 'input_size': size} for size in sizes]
+
 def embed_scales(files, viewpoints, model, config:dict, **options) -> np.ndarray: # as embed_photos
-    "Unit vectors averaged over the sizes in `scales`; sides are rounded to multiples of 16 pixels."
-    scales = config.get('scales') or [1.]
-    if list(scales) == [1.]: return embed_photos(files, viewpoints, model, config, **options)
-    sizes = [[max(32, 16 * round(s * x / 16)) for x in config['input_size']] for s in scales]
-    total = sum(embed_photos(files, viewpoints, model, {**config, 'input_size': size}, **options) for size in sizes)
-    return total / np.linalg.norm(total, axis=1, keepdims=True)
+    "Unit vectors averaged over the sizes in `scales`."
+    z = [embed_photos(files, viewpoints, model, c, **options) for c in at_scales(config)]
+    return z[0] if len(z) == 1 else sum(z) / np.linalg.norm(sum(z), axis=1, keepdims=True)
 
 def embed_all(
     files, viewpoints, # as for `embed_photos`
@@ -513,7 +528,7 @@ def locate_photos(
     path = meta.path.where(~unlisted, 'images/' + meta.index.to_series() + '.jpg')
     return pd.DataFrame({'file': [str(data_dir/p) for p in path], 'viewpoint': meta.viewpoint}, index=meta.index)
 
-# %% ../../whale_nbs/04_inference.ipynb #d9aa9ece
+# %% ../../whale_nbs/04_inference.ipynb #09ecdf15
 def point_finder(
     photos:pd.DataFrame, # file, viewpoint; one row per image id
     config:dict, # uses input_size, portrait and matcher
@@ -527,15 +542,58 @@ def point_finder(
     def points(image_id): return find(read_photo(photos.file[image_id], photos.viewpoint[image_id], config, size))
     return points
 
+@torch.inference_mode()
+def place_finder(
+    photos:pd.DataFrame, # file, viewpoint; one row per image id
+    model, config:dict, # a network with places
+    device=None, batch_size:int=32, workers:int=None, # as for `embed_photos`
+): # -> function (image id) -> list of (1, places, size + 3), float16, one for each size and mirror image
+    "Describes the places of all photos."
+    device, views = torch.device(device or next(model.parameters()).device), []
+    workers = (0 if len(photos) <= batch_size else n_cpus()) if workers is None else workers
+    for c in at_scales(config):
+        found, full = [], np.zeros((batch_size, *c['input_size'], 3), np.uint8)
+        for batch, _ in photo_batches(PhotoDataset(photos.file, photos.viewpoint, c), batch_size, workers):
+            full[:len(batch)] = batch
+            x = normalise(torch.from_numpy(full).to(device), c)
+            turned = [x, x.flip(-1)] if c['flip'] else [x]
+            found.append([model(t, places=True)[1][:len(batch)].half().cpu() for t in turned])
+        views += [torch.cat(v) for v in zip(*found)]
+    row = {image_id: i for i, image_id in enumerate(photos.index)}
+    return lambda image_id: [v[[row[image_id]]] for v in views]
+
+def finder(
+    photos:pd.DataFrame, # file, viewpoint; one row per image id
+    models:list, # of `load_models`; the first says how to match
+    **options, # device, batch_size, workers
+): # -> function (image id) -> description; None without a shortlist
+    "What is needed to compare photos closely."
+    model, config = models[0]
+    if not config['shortlist']: return None
+    if config['matcher'] != 'places': return point_finder(photos, config)
+    if not config['places']: raise InferenceError('config.json: matcher is "places", but the network describes none; '
+                                                  'use rootsift, or train with places.')
+    return place_finder(photos, model, config, **options)
+
+@torch.inference_mode()
+def agreement(
+    a, others:list, # of `finder`, for one photo and for others
+) -> np.ndarray: # one number for each of the others, at most 1
+    "How well photos agree, by what was found in them."
+    if isinstance(a, tuple): return np.array([evidence(a, b) for b in others])
+    s = [place_similarity(x.float(), torch.cat(views).float())[0] for x, views in zip(a, zip(*others))]
+    return torch.stack(s).mean(0).numpy()
+
+# %% ../../whale_nbs/04_inference.ipynb #634516ba
 def refine(
     places, scores, # of `rank`
     images, database:list, # image ids of the queries, of the database
     k:int, options:dict, # shortlist, local_weight, calibration
-    points, # of `point_finder`; not used without a shortlist
+    points, # of `finder`; not used without a shortlist
 ) -> tuple: # places and scores, at most k a query
     "Match the shortlist point by point, and turn scores into probabilities, where `options` say so."
     if options.get('shortlist') and places.size:
-        local = lambda i, p: evidence(points(images.iloc[i]), points(database[p]))
+        local = lambda i, rows: agreement(points(images.iloc[i]), [points(database[p]) for p in rows])
         similarity, places = match_shortlist(2*scores - 1, places, local, options.get('local_weight') or .5)
         scores = np.where(places >= 0, (1 + similarity) / 2, 0)
     places, scores = places[:, :k], scores[:, :k]
@@ -543,14 +601,14 @@ def refine(
         scores = np.where(places >= 0, probabilities(2*scores - 1, len(database), options['calibration']), 0)
     return places, scores
 
-# %% ../../whale_nbs/04_inference.ipynb #daff357f
+# %% ../../whale_nbs/04_inference.ipynb #facc43f8
 def rank_scenario(
     queries:pd.DataFrame, # query_id, query_image_id
     database:list, # image ids
     vectors:pd.DataFrame, # one row per image id
     k:int=20,
     options:dict={}, # what config.json switches on
-    points=None, # of `point_finder`, for a shortlist
+    points=None, # of `finder`, for a shortlist
 ) -> pd.DataFrame: # query_id, database_image_id, score: at most k rows a query, best first
     "The submission rows of one scenario."
     images = queries.query_image_id
@@ -562,7 +620,7 @@ def rank_scenario(
                          'database_image_id': np.array(database, dtype=object)[places[places >= 0]],
                          'score': scores[places >= 0]})
 
-# %% ../../whale_nbs/04_inference.ipynb #77a36df0
+# %% ../../whale_nbs/04_inference.ipynb #11e816cd
 def predict(
     data_dir, # competition layout
     model_dir, # weights.safetensors and config.json
@@ -578,7 +636,8 @@ def predict(
     photos = locate_photos(ids, Path(data_dir))
     logger.info(f'{config["backbone"]} on {device}, scenarios: {len(scenarios)}, photos: {len(ids):,}')
     vectors = embed_all(photos.file, photos.viewpoint, models, device, batch_size, workers, progress=True)
-    vectors, rows, points = pd.DataFrame(vectors, index=ids), [], point_finder(photos, config)
+    vectors, rows = pd.DataFrame(vectors, index=ids), []
+    points = finder(photos, models, device=device, batch_size=batch_size, workers=workers)
     for name, (queries, database) in scenarios.items():
         rows.append(rank_scenario(queries, database, vectors, k, config, points))
         logger.info(f'{name}: {len(queries):,} queries, {len(database):,} in the database, {len(rows[-1]):,} rows')

@@ -300,7 +300,7 @@ def evidence(
     "Logarithm of the number of verified matches, 1 from a hundred on."
     return float(min(1, np.log1p(max(0, len(verified(a, b)[0]) - 3)) / np.log(101)))
 
-# %% ../../whale_nbs/11_better_rankings.ipynb #91c49fd3
+# %% ../../whale_nbs/11_better_rankings.ipynb #782dd416
 def fused(
     similarity, # [-1, 1]; -1: cannot be compared
     local, # of `evidence`
@@ -312,12 +312,12 @@ def fused(
 def match_shortlist(
     similarity:np.ndarray, # (m, k) of `reranked`, best first
     places:np.ndarray, # (m, k) in the database, -1: no further row
-    local, # function (query, place) -> evidence
+    local, # function (query, places) -> evidence for each of the places
     weight:float,
 ) -> tuple: # both anew, best first; equal ones in the order of the database
     "Match the best rows of each query point by point."
-    found = np.array([[local(i, p) if p >= 0 and s > -1 else 0 for p, s in zip(*row)]
-                      for i, row in enumerate(zip(places, similarity))]).reshape(places.shape)
+    found, usable = np.zeros(places.shape), (places >= 0) & (similarity > -1)
+    for i in np.flatnonzero(usable.any(1)): found[i, usable[i]] = local(i, places[i, usable[i]])
     similarity = fused(similarity, found, weight).round(10)
     order = np.lexsort((places, -similarity, places < 0))
     return np.take_along_axis(similarity, order, 1), np.take_along_axis(places, order, 1)

@@ -528,7 +528,7 @@ def locate_photos(
     path = meta.path.where(~unlisted, 'images/' + meta.index.to_series() + '.jpg')
     return pd.DataFrame({'file': [str(data_dir/p) for p in path], 'viewpoint': meta.viewpoint}, index=meta.index)
 
-# %% ../../whale_nbs/04_inference.ipynb #5e0ba6b1
+# %% ../../whale_nbs/04_inference.ipynb #09ecdf15
 def point_finder(
     photos:pd.DataFrame, # file, viewpoint; one row per image id
     config:dict, # uses input_size, portrait and matcher
@@ -547,7 +547,7 @@ def place_finder(
     photos:pd.DataFrame, # file, viewpoint; one row per image id
     model, config:dict, # a network with places
     device=None, batch_size:int=32, workers:int=None, # as for `embed_photos`
-): # -> function (image id) -> list of (1, places, size + 3), one for each size and mirror image; zeros for an unreadable photo
+): # -> function (image id) -> list of (1, places, size + 3), float16, one for each size and mirror image
     "Describes the places of all photos."
     device, views = torch.device(device or next(model.parameters()).device), []
     workers = (0 if len(photos) <= batch_size else n_cpus()) if workers is None else workers
@@ -560,7 +560,7 @@ def place_finder(
             found.append([model(t, places=True)[1][:len(batch)].half().cpu() for t in turned])
         views += [torch.cat(v) for v in zip(*found)]
     row = {image_id: i for i, image_id in enumerate(photos.index)}
-    return lambda image_id: [v[[row[image_id]]].float() for v in views]
+    return lambda image_id: [v[[row[image_id]]] for v in views]
 
 def finder(
     photos:pd.DataFrame, # file, viewpoint; one row per image id
@@ -575,12 +575,16 @@ def finder(
                                                   'use rootsift, or train with places.')
     return place_finder(photos, model, config, **options)
 
-def agreement(a, b) -> float: # at most 1
-    "How well two photos agree, by what `finder` found in them."
-    if isinstance(a, tuple): return evidence(a, b)
-    return float(sum(place_similarity(x, y).item() for x, y in zip(a, b)) / len(a))
+@torch.inference_mode()
+def agreement(
+    a, others:list, # of `finder`, for one photo and for others
+) -> np.ndarray: # one number for each of the others, at most 1
+    "How well photos agree, by what was found in them."
+    if isinstance(a, tuple): return np.array([evidence(a, b) for b in others])
+    s = [place_similarity(x.float(), torch.cat(views).float())[0] for x, views in zip(a, zip(*others))]
+    return torch.stack(s).mean(0).numpy()
 
-# %% ../../whale_nbs/04_inference.ipynb #551fd018
+# %% ../../whale_nbs/04_inference.ipynb #634516ba
 def refine(
     places, scores, # of `rank`
     images, database:list, # image ids of the queries, of the database
@@ -589,7 +593,7 @@ def refine(
 ) -> tuple: # places and scores, at most k a query
     "Match the shortlist point by point, and turn scores into probabilities, where `options` say so."
     if options.get('shortlist') and places.size:
-        local = lambda i, p: agreement(points(images.iloc[i]), points(database[p]))
+        local = lambda i, rows: agreement(points(images.iloc[i]), [points(database[p]) for p in rows])
         similarity, places = match_shortlist(2*scores - 1, places, local, options.get('local_weight') or .5)
         scores = np.where(places >= 0, (1 + similarity) / 2, 0)
     places, scores = places[:, :k], scores[:, :k]
