@@ -45,7 +45,7 @@ from .inference import finder, place_similarity, rank_scenario, save_model
 from .scenarios import split_whales, standard_scenarios
 from .survey import load_survey
 
-# %% ../../whale_nbs/05_training.ipynb #fbc86d9b
+# %% ../../whale_nbs/05_training.ipynb #a17b17b8
 base_recipe = dict(default_config,
     epochs=40, batch_size=32, lr=4e-3, backbone_lr=1., # backbone_lr: factor for the backbone's own parameters
     weight_decay=.05, warmup=.1, # warmup: share of the run in which the learning rate rises
@@ -64,7 +64,7 @@ recipes = dict(
                pixels=192*192, by_side=None, epochs=20, lr=2e-3, backbone_lr=.5),
     long=dict(base_recipe, backbone='mobilenetv2_100', backbone_args=dict(pad_type='same'), mean=[.5]*3, std=[.5]*3,
               pixels=92_000, by_side=None, face=True, flips=0., half=True, epochs=40, lr=2e-3, backbone_lr=.5, valid=0.,
-              places=64, sampler='balanced', per_whale=2, scales=[1., 1.2], shortlist=1000, matcher='places', local_weight=10.),
+              places=64, sampler='balanced', per_whale=2, scales=[1., 1.2], shortlist=100, matcher='places', local_weight=10.),
     full=dict(base_recipe, backbone='tf_efficientnetv2_s', pixels=384*384, by_side=None, epochs=30, batch_size=64, lr=2e-3,
               backbone_lr=.2, margins=(.1, .45), scale=24., ema=.998, compile=True, places=64, sampler='balanced',
               per_whale=2, shortlist=300, matcher='places', local_weight=10.))
