@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['hold_out', 'measure', 'keep', 'point_answer', 'untouched', 'plot_methods']
 
-# %% ../../whale_nbs/15_real_photos.ipynb #ef013373
+# %% ../../whale_nbs/15_real_photos.ipynb #a35bad0a
 import os, time
 import numpy as np
 import pandas as pd
@@ -15,8 +15,8 @@ from matplotlib.figure import Figure
 from pathlib import Path
 from ..provenance import commit, hardware
 from .evaluation import evaluate
-from .inference import build_model, rank_scenario, read_photo, save_model
-from .ranking import evidence, root_sift
+from .inference import build_model, point_finder, rank_scenario, save_model, write_table
+from .ranking import evidence
 from .scenarios import split_whales
 
 # %% ../../whale_nbs/15_real_photos.ipynb #0ccf56a2
@@ -47,7 +47,7 @@ def measure(
     scores = {k: round(float(total[k]), 4) for k in ('mAP', 'low', 'high', 'top1', 'top1_low', 'top1_high')}
     return dict(scores, **sizes, ms_per_query=round(1000*sum(spent)/total.queries, 2))
 
-# %% ../../whale_nbs/15_real_photos.ipynb #e70a7eff
+# %% ../../whale_nbs/15_real_photos.ipynb #38522aad
 def keep(
     file, # CSV of results; made when missing
     method:str, # names the row
@@ -59,20 +59,18 @@ def keep(
     if len(table) and method in set(table.method): return table
     new = dict(method=method, **row(), seed=seed, data=data, commit=commit(), hardware=hardware())
     table = pd.concat([table, pd.DataFrame([new])], ignore_index=True)
-    table.to_csv(f'{file}.tmp', index=False)
-    os.replace(f'{file}.tmp', file)
+    write_table(table, file)
     return table
 
-# %% ../../whale_nbs/15_real_photos.ipynb #825d89a7
+# %% ../../whale_nbs/15_real_photos.ipynb #aba9038e
 def point_answer(
     df, # survey of the exam
     config:dict, # how photos are read: input_size, portrait, face
-    side:int=384, # long side of the photos, in pixels
 ): # -> (function that ranks by the number of points that agree, milliseconds to describe a photo)
     "Rank by RootSIFT and RANSAC alone, every photo of the database against the query."
-    start, size = time.perf_counter(), [round(side * s / max(config['input_size'])) for s in config['input_size']]
-    points = {r.image_id: root_sift(read_photo(r.file, r.viewpoint, config, size)) for r in df.itertuples()}
-    cost, agree = 1000 * (time.perf_counter() - start) / len(df), lru_cache(None)(lambda a, b: evidence(points[a], points[b]))
+    start, points = time.perf_counter(), point_finder(df.set_index('image_id'), config)
+    for i in df.image_id: points(i)
+    cost, agree = 1000 * (time.perf_counter() - start) / len(df), lru_cache(None)(lambda a, b: evidence(points(a), points(b)))
     def answer(queries, database, vectors):
         rows = [(q.query_id, d, agree(*sorted([q.query_image_id, d]))) for q in queries.itertuples()
                 for d in database if d != q.query_image_id]

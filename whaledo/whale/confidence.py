@@ -131,14 +131,13 @@ def cross_calibrated(
     return pd.concat([rows.assign(p=calibrated(rows, fit_calibration(other, use)), half=i)
                       for i, (rows, other) in enumerate(zip(sides, sides[::-1]))], ignore_index=True)
 
-# %% ../../whale_nbs/12_confidence.ipynb #597a6e71
+# %% ../../whale_nbs/12_confidence.ipynb #7eb68895
 SIGNALS = ('top', 'gap', 'probability')
 
 def decisions(
     rows, # of `returned_rows`
     calibration:dict,
     whale_of, # image_id -> whale_id
-    known=None, # query ids with a match in their database; default: as `rows` say
 ) -> pd.DataFrame: # by query: whale, known, top, gap, probability
     "What could tell a new whale from a known one: higher means known."
     rows = rows.assign(p=calibrated(rows, calibration), other=rows.database_image_id.map(whale_of))
@@ -154,7 +153,7 @@ def new_whale_scenarios(
     "Every kind of scenario with some of its whales missing from the database."
     return number(s for s in (with_new_whales(df, s, share, seed) for s in standard_scenarios(df, seed)) if s.database)
 
-# %% ../../whale_nbs/12_confidence.ipynb #ef702070
+# %% ../../whale_nbs/12_confidence.ipynb #dc3a4f3d
 def auroc(
     d, # of `decisions`
     signal:str='probability',
@@ -173,11 +172,10 @@ def errors_at(d, threshold:float, signal:str='probability') -> dict: # wrong_spl
     return dict(wrong_splits=new[d.known].mean(), wrong_merges=(~new[~d.known]).mean())
 
 def threshold_at(d, wrong_splits:float=.1, signal:str='probability') -> float:
-    "The threshold that calls this share of the known whales new; queries of a whale share its vote."
-    known = d[d.known]
-    order = known.assign(weight=1).sort_values(signal)
-    share = order.weight.cumsum() / len(order)
-    return float(order[signal][share > wrong_splits].iloc[0])
+    "The threshold that calls this share of the queries of known whales new."
+    known = d[signal][d.known].sort_values()
+    share = np.arange(1, len(known) + 1) / len(known)
+    return float(known[share > wrong_splits].iloc[0])
 
 # %% ../../whale_nbs/12_confidence.ipynb #0d04edcc
 def plot_new_whales(
@@ -231,19 +229,18 @@ def write_config(folder, **changes):
     file.with_suffix('.json.tmp').write_text(json.dumps(config, indent=1), encoding='utf-8')
     os.replace(file.with_suffix('.json.tmp'), file)
 
-# %% ../../whale_nbs/12_confidence.ipynb #784c8f06
+# %% ../../whale_nbs/12_confidence.ipynb #dbece739
 def calibrate(
     folder, # of a model: weights.safetensors, config.json
     df, # labelled survey of whales that the model was not trained on; InputError when they are too few
     wrong_splits:float=.1, # share of known whales that may be called new
     seed:int=0, # of the scenarios
-    vectors=None, # one unit vector per image_id, if they are at hand
     least:int=20, # whales asked for
 ) -> dict: # calibration, new_whale, as written into config.json
     "Fit the calibration and the threshold for new whales, and write both into the model's config.json."
     try: models = load_models(folder)
     except InferenceError as e: raise InputError(str(e)) from None
-    if vectors is None: vectors = pd.DataFrame(embed_all(df.file, df.viewpoint, models), index=df.image_id)
+    vectors = pd.DataFrame(embed_all(df.file, df.viewpoint, models), index=df.image_id)
     config, points = models[0][1], finder(df.set_index('image_id'), models)
     scenarios = standard_scenarios(df, seed)
     rows = returned_rows(vectors, df, scenarios, config, points) if scenarios else pd.DataFrame()

@@ -211,14 +211,14 @@ def confusions(
     return found.assign(wrong=found.query_id.map(wrong.database_image_id), wrong_score=found.query_id.map(wrong.score),
                         match=found.query_id.map(own.database_image_id), match_rank=found.query_id.map(own['rank']))
 
-# %% ../../whale_nbs/13_seeing_why.ipynb #4b04e958
+# %% ../../whale_nbs/13_seeing_why.ipynb #a82b8b87
 def plot_confusions(
     data_dir, # competition layout
     predictions, labels, # query_id, database_image_id, score; query_id, database_image_id
     model, config:dict, # of `load_model`, the model that made the predictions
     n:int=6, # whales
     shifts:int=4, # see `heat_map`; 1 or 2 do where the model's grid is fine, and are faster
-) -> Figure: # local matches are drawn where `config` has a shortlist
+) -> Figure: # local matches are drawn where `config` has a shortlist that is matched point by point
     "The worst confusions: the query and the wrong answer, the query and a photo of its own whale, with heat maps."
     photos, table = load_photos(data_dir), confusions(data_dir, predictions, labels, n)
     h, w = drawn_size(photos.loc[table.query_image_id].median(numeric_only=True), config)
@@ -231,7 +231,7 @@ def plot_confusions(
         rank = 'beyond 20' if np.isnan(row.match_rank) else f'rank {row.match_rank:.0f}'
         for pair_axes, other, title in [(axes[:2], row.wrong, '✗ rank 1'), (axes[3:], row.match, f'✓ {rank}')]:
             pair = compare(photos.loc[row.query_image_id], photos.loc[other], model, config, shifts)
-            draw_pair(sub, pair_axes, pair, lines=bool(config.get('shortlist')),
+            draw_pair(sub, pair_axes, pair, lines=bool(config['shortlist']) and config['matcher'] != 'places',
                       titles=('query\n', f'{title}\ncosine {pair.cosine:.2f}'))
             pair_axes[1].title.set_color(GREEN if title[0] == '✓' else ORANGE)
     return fig

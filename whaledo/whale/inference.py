@@ -292,13 +292,14 @@ def n_cpus() -> int:
     "Processors that this process may use."
     return len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
 
-# %% ../../whale_nbs/04_inference.ipynb #2680d8c5
+# %% ../../whale_nbs/04_inference.ipynb #836a52b0
 def photo_batches(
     data:PhotoDataset,
     batch_size:int,
-    workers:int, # processes that read photos; 0: this one does
+    workers:int=None, # processes that read photos; 0: this one does; default: one per processor for several batches
 ): # -> iterator over (uint8 (batch, height, width, 3), messages)
     "Batches of photos in order, read by worker processes where the system allows them."
+    if workers is None: workers = 0 if len(data) <= batch_size else n_cpus()
     load = partial(DataLoader, data, batch_size=batch_size, collate_fn=collate, generator=torch.Generator())
     try:
         if workers: multiprocessing.Lock() # fails where processes cannot share anything, before any is started
@@ -356,7 +357,7 @@ def log_progress(
     "A line at every tenth of the way."
     if done * 10 // total > before * 10 // total: logger.info(f'embedded {done:,} of {total:,} photos')
 
-# %% ../../whale_nbs/04_inference.ipynb #ea94a5c0
+# %% ../../whale_nbs/04_inference.ipynb #df25976e
 def embed_photos(
     files, # paths
     viewpoints, # one per file
@@ -364,12 +365,11 @@ def embed_photos(
     config:dict, # input_size, mean, std, portrait, flip
     device=None, # default: where the model is
     batch_size:int=32,
-    workers:int=None, # processes that read photos; default: one per processor
+    workers:int=None, # see photo_batches
     progress:bool=False, # log every tenth of the way?
 ) -> np.ndarray: # float32 (files, embedding), unit length; NaN where a photo cannot be read
     "Embeds photos; those that cannot be read are logged and become rows of NaN."
     files, device = list(files), torch.device(device or next(model.parameters()).device)
-    if workers is None: workers = 0 if len(files) <= batch_size else n_cpus()
     batches = photo_batches(PhotoDataset(files, viewpoints, config), batch_size, workers)
     vectors = np.full((len(files), model.embedding_size), np.nan, np.float32)
     problems, was_training = {}, model.training
@@ -528,7 +528,7 @@ def locate_photos(
     path = meta.path.where(~unlisted, 'images/' + meta.index.to_series() + '.jpg')
     return pd.DataFrame({'file': [str(data_dir/p) for p in path], 'viewpoint': meta.viewpoint}, index=meta.index)
 
-# %% ../../whale_nbs/04_inference.ipynb #09ecdf15
+# %% ../../whale_nbs/04_inference.ipynb #2d0dee28
 def point_finder(
     photos:pd.DataFrame, # file, viewpoint; one row per image id
     config:dict, # uses input_size, portrait and matcher
@@ -550,7 +550,6 @@ def place_finder(
 ): # -> function (image id) -> list of (1, places, size + 3), float16, one for each size and mirror image
     "Describes the places of all photos."
     device, views = torch.device(device or next(model.parameters()).device), []
-    workers = (0 if len(photos) <= batch_size else n_cpus()) if workers is None else workers
     for c in at_scales(config):
         found, full = [], np.zeros((batch_size, *c['input_size'], 3), np.uint8)
         for batch, _ in photo_batches(PhotoDataset(photos.file, photos.viewpoint, c), batch_size, workers):
