@@ -115,14 +115,17 @@ class Catalogue:
 
 open_catalogue = Catalogue # the same, for those who like verbs
 
-# %% ../../whale_nbs/16_catalogue.ipynb #4478aa5a
+# %% ../../whale_nbs/16_catalogue.ipynb #59730dab
 @contextlib.contextmanager
 def writing(
     catalogue, # an open Catalogue
 ): # yields its connection; commits at the end, or takes everything back when an error comes between
     "All of it or nothing, and nobody else in between."
+    if (db := catalogue.db).in_transaction:
+        yield db
+        return
     with _plainly(catalogue.file):
-        (db := catalogue.db).execute('BEGIN IMMEDIATE')
+        db.execute('BEGIN IMMEDIATE')
         try:
             yield db
             db.execute('COMMIT')
@@ -133,12 +136,12 @@ def writing(
 def _ask(catalogue, sql, values=()): # all rows of a query
     with _plainly(catalogue.file): return catalogue.db.execute(sql, values).fetchall()
 
-# %% ../../whale_nbs/16_catalogue.ipynb #85bd427a
+# %% ../../whale_nbs/16_catalogue.ipynb #decbd8bf
 NEW = '*' # in place of a whale's name: one that is not in the catalogue yet
 FACTS = ('viewpoint', 'taken_at', 'place')
 KINDS = {'assign': ('photo_id', 'whale'), 'reject': ('photo_id', 'whale'), 'merge': ('whales', 'whale'),
          'split': ('whale', 'photo_ids', 'new'), 'describe': ('photo_id',), 'skip': ('photo_id',), 'note': ('text',)}
-MAY = {'model', 'score', 'ranking', 'text', 'photo_id', 'whale'} # what any decision may carry besides
+MAY = {'model', 'score', 'ranking', 'text', 'photo_id', 'whale', 'step'} # what any decision may carry besides
 SET_WHALE = """INSERT INTO state(photo_id, whale) VALUES(?, ?)
                ON CONFLICT(photo_id) DO UPDATE SET whale = excluded.whale"""
 
@@ -869,10 +872,10 @@ def _wildbook_photos(catalogue, df): # those that have a date, with `name`, as W
     out['name'] = _unique(out.name.str.replace('-', ' '))
     return out.sort_values(['date', 'timestamp', 'photo_id'], kind='stable')
 
-# %% ../../whale_nbs/16_catalogue.ipynb #95b4207b
+# %% ../../whale_nbs/16_catalogue.ipynb #fb664c09
 def export_wildbook(
     catalogue, # an open Catalogue
-    folder, # made here: bulk-001.csv and so on, and photos/
+    folder, # made here: bulk-001.xlsx and so on, and photos/
     df:pd.DataFrame=None, # rows of `photos`; all by default
     place:str='', # Encounter.locationID, as in the menu of the Wildbook; for photos without a place it must be given
     submitter:str='', # user name in the Wildbook
@@ -891,7 +894,7 @@ def export_wildbook(
         for source, name in zip(df.file, df.name): _link(source, new/'photos'/name)
         for i in range(0, len(rows), most):
             some = rows[i:i+most].replace('', None).dropna(axis=1, how='all')
-            some.convert_dtypes().to_csv(new/f'bulk-{i//most + 1:03d}.csv', index=False)
+            some.convert_dtypes().to_excel(new/f'bulk-{i//most + 1:03d}.xlsx', index=False)
     return Path(folder)
 
 # %% ../../whale_nbs/16_catalogue.ipynb #2d8f3b5b
