@@ -5,11 +5,12 @@
 # %% auto #0
 __all__ = ['app', 'say', 'project', 'command', 'check_survey', 'data', 'scenarios', 'pick_recipe', 'install', 'train',
            'calibrate', 'ablate', 'pack', 'test_submission', 'audit', 'result_row', 'score', 'report', 'clean', 'call',
-           'build', 'pull', 'test_container', 'interact', 'bench_sandbox', 'bench', 'demo_data', 'demo_pack',
-           'demo_submission', 'demo', 'main', 'failure', 'run']
+           'build', 'pull', 'test_container', 'interact', 'whoever', 'existing', 'remarks', 'photos_at', 'take_in',
+           'import_photos', 'export_photos', 'history', 'match', 'review', 'count', 'bench_sandbox', 'bench',
+           'demo_data', 'demo_pack', 'demo_submission', 'demo', 'main', 'failure', 'run']
 
-# %% ../nbs/90_cli.ipynb #253ef373
-import inspect, json, os, re, shutil, sys
+# %% ../nbs/90_cli.ipynb #8bdc0a2b
+import getpass, inspect, json, os, re, shutil, sys
 import typer
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -318,6 +319,156 @@ def interact(
     "Open a shell where submissions run, with a network; what is written there is gone afterwards."
     from whaledo.runtime import shell_in_sandbox
     shell_in_sandbox(submission_dir/'submission.zip', data_dir, get_challenge(challenge), engine, gpu)
+
+# %% ../nbs/90_cli.ipynb #15fba9f9
+def whoever() -> str:
+    "The name under which decisions are written when none is given."
+    return getpass.getuser()
+
+def existing(catalogue:Path):
+    "An open catalogue that somebody has made before."
+    from whaledo.whale.catalogue import Catalogue
+    if not catalogue.exists(): raise InputError(f'{catalogue}: is not there; `whaledo import-photos` makes a catalogue.')
+    return Catalogue(catalogue)
+
+def remarks(problems):
+    "Say what somebody should look at, once for all photos that have the same problem."
+    kinds = [*problems.groupby(['problem', 'remedy'], sort=False).file]
+    for (problem, remedy), files in kinds[:10]:
+        more = f' and {len(files) - 1:,} more' if len(files) > 1 else ''
+        print(f'{files.iloc[0]}{more}: {problem}; {remedy}.')
+    if len(kinds) > 10: print(f'and {len(kinds) - 10:,} more problems; --problems FILE.csv keeps them all')
+
+def photos_at(source:Path) -> Path:
+    "A folder or a COCO file, or InputError."
+    if source.is_dir() or (source.suffix == '.json' and source.exists()): return source
+    raise InputError(f'{source}: is no folder and no COCO file (.json); name a folder of photos.')
+
+def take_in(c, source:Path, who:str, viewpoint:str='', place:str='', folders:str=''):
+    "Import whatever `source` is into an open catalogue."
+    from whaledo.whale import catalogue
+    if source.suffix == '.json': return catalogue.import_coco(c, source, who=who)
+    if (source/'metadata.csv').exists(): return catalogue.import_survey(c, source, who)
+    return catalogue.import_folder(c, source, who, viewpoint, place, folders)
+
+# %% ../nbs/90_cli.ipynb #e3c8c028
+@command
+def import_photos(
+    source:Path, # a survey folder, a folder of photos, or annotations in COCO (.json)
+    catalogue:Path=Path('catalogue.db'), # made when it is missing
+    who:str='', # your name, for the log; the name of your account
+    viewpoint:str='', # of all photos of a plain folder: top, left or right
+    place:str='', # where all photos of a plain folder were taken
+    folders:str='', # what the name of a photo's own folder says: whale_id, place or viewpoint
+    problems:Path=None, # CSV for all that somebody should look at
+):
+    "Take photos, and who they show, into a catalogue; nothing in it is overwritten."
+    from whaledo.whale.catalogue import Catalogue, photos
+    photos_at(source)
+    with Catalogue(catalogue) as c:
+        found = take_in(c, source, who or whoever(), viewpoint, place, folders)
+        df = photos(c)
+    remarks(found)
+    if problems: found.to_csv(problems, index=False)
+    undecided = int((df.whale_id == '').sum())
+    print(f"{catalogue}: {len(df):,} photos, {df.whale_id[df.whale_id != ''].nunique():,} whales, {undecided:,} photos undecided")
+    return dict(photos=len(df), whales=int(df.whale_id[df.whale_id != ''].nunique()), undecided=undecided,
+                problems=len(found))
+
+# %% ../nbs/90_cli.ipynb #b390c179
+@command
+def export_photos(
+    target:Path, # folder (survey, wildbook) or file (coco, wildlife, decisions) to make
+    catalogue:Path=Path('catalogue.db'), # to read
+    form:str='survey', # survey, coco, wildlife (CSV of a wildlife-datasets data frame), wildbook or decisions
+    place:str='', # location ID in the Wildbook, for photos without a place
+    submitter:str='', # user name in the Wildbook
+):
+    "Write a catalogue in the form that another program reads."
+    from whaledo.whale import catalogue as module
+    forms = dict(survey=module.export_survey, coco=module.export_coco, decisions=module.export_decisions,
+                 wildbook=lambda c, t: module.export_wildbook(c, t, place=place, submitter=submitter),
+                 wildlife=lambda c, t: module.write_whole(t, module.export_wildlife(c).to_csv(index=False)))
+    if form not in forms: raise InputError(f"There is no form {form!r}; take one of {', '.join(forms)}.")
+    with existing(catalogue) as c: forms[form](c, target)
+    print(f'{target}: written')
+    return dict(target=str(target))
+
+# %% ../nbs/90_cli.ipynb #68bf53a3
+@command
+def history(
+    catalogue:Path=Path('catalogue.db'), # to read
+    photo:int=None, # only decisions on this photo
+    whale:str=None, # only decisions on this whale
+    last:int=30, # how many
+):
+    "Who decided what, and when."
+    from whaledo.whale import catalogue as module
+    with existing(catalogue) as c: df = module.history(c, photo, whale)
+    for d in df.tail(last).fillna({'undone_by': 0}).itertuples():
+        print(f"{d.seq:>6}  {d.at}  {d.who:<10}  {d.what}" + (f'  (undone by {d.undone_by})' if d.undone_by else ''))
+    return dict(decisions=len(df), undone=int(df.undone_by.notna().sum()))
+
+# %% ../nbs/90_cli.ipynb #e2f7f323
+@command
+def match(
+    source:Path=None, # new photos: whatever import-photos takes; nothing: all photos without a decision
+    catalogue:Path=Path('catalogue.db'), # made when it is missing
+    model:Path=Path('submission_src'), # folder with weights.safetensors and config.json
+    who:str='', # your name, for the log; the name of your account
+    viewpoint:str='', # of all new photos of a plain folder: top, left or right
+    place:str='', # where all new photos of a plain folder were taken
+    same_place:bool=False, # search only photos of the same place
+    any_view:bool=False, # search photos of all viewpoints, not only of the same one
+    days:float=None, # search only photos taken so many days before or after
+    table:Path=None, # CSV for the proposals
+):
+    "Find out who new photos show: propose a known whale, each other, or a new whale, with probabilities."
+    from whaledo.whale.catalogue import Catalogue
+    from whaledo.whale.matching import match
+    if source: photos_at(source)
+    with Catalogue(catalogue) as c:
+        if source: remarks(take_in(c, source, who or whoever(), viewpoint, place))
+        found = match(c, model, same_place=same_place, any_view=any_view, days=days)
+    if table: found.to_csv(table, index=False)
+    for name, n in found.proposal.value_counts().items(): print(f'{n:>8,} photos: {name}')
+    print(f'{catalogue}: ready for review; make review CATALOGUE={catalogue}')
+    return dict(photos=len(found), proposals={k: int(v) for k, v in found.proposal.value_counts().items()})
+
+# %% ../nbs/90_cli.ipynb #2b8ba4c5
+@command
+def review(
+    catalogue:Path=Path('catalogue.db'), # of `whaledo match`
+    model:Path=Path('submission_src'), # for heat maps
+):
+    "Open the review table in JupyterLab."
+    existing(catalogue).close()
+    os.environ.update(WHALEDO_CATALOGUE=str(catalogue.resolve()), WHALEDO_MODEL=str(model.resolve()))
+    notebook = project()/'whale_nbs'/'07_match_review.ipynb'
+    os.execvp(sys.executable, [sys.executable, '-m', 'jupyterlab', str(notebook)])
+
+# %% ../nbs/90_cli.ipynb #1d1359db
+@command
+def count(
+    source:Path, # a catalogue, or a survey folder
+    by:str='year', # occasions: day, week, month, year, or a number: days without a photo that separate two
+    capture:str='constant', # are whales equally likely to be seen on all occasions? or: by occasion
+    wrong_splits:float=0., # share of a whale's sightings that went to a new ID by mistake, to be taken out
+    wrong_merges:float=0., # share of them that went to another whale by mistake, to be taken out
+    seed:int=0, # of the bootstrap
+):
+    "How many whales there are: Chapman for two occasions, an open population for more, with intervals."
+    from whaledo.whale.catalogue import photos
+    from whaledo.whale.population import count_whales
+    from whaledo.whale.survey import load_survey
+    if source.is_dir(): df = load_survey(source, files=False)
+    else:
+        with existing(source) as c: df = photos(c)
+    rates = [(wrong_splits, wrong_merges)] if wrong_splits or wrong_merges else None
+    table = count_whales(df, int(by) if by.isdigit() else by, capture, rates, seed=seed)
+    print(table.round(2).to_string())
+    print('\nThese are numbers of identities, with what a model assumes; 08_population says where that fails.')
+    return json.loads(table.round(4).to_json(orient='index'))
 
 # %% ../nbs/90_cli.ipynb #a52bcd75
 def bench_sandbox(repeats:int=5) -> dict: # {engine: seconds that it adds}, and the seconds of the program itself

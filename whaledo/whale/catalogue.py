@@ -7,7 +7,7 @@ __all__ = ['VERSION', 'SCHEMA', 'GUARDS', 'STATE', 'BY_WHALE', 'COMPLAINTS', 'op
            'SET_WHALE', 'LATEST', 'TIME', 'PHOTOS', 'SUFFIXES', 'UNKNOWN', 'Catalogue', 'writing', 'rebuild',
            'whales_after', 'read_time', 'decide', 'undo', 'photos', 'names', 'rejections', 'history', 'without_vectors',
            'add_vectors', 'vectors', 'read_photo', 'import_folder', 'import_survey', 'import_coco', 'import_wildlife',
-           'export_survey', 'export_coco', 'export_wildlife', 'export_wildbook', 'export_decisions']
+           'export_survey', 'write_whole', 'export_coco', 'export_wildlife', 'export_wildbook', 'export_decisions']
 
 # %% ../../whale_nbs/16_catalogue.ipynb #cc83524a
 import contextlib, hashlib, io, json, os, re, shutil, sqlite3, sys
@@ -790,7 +790,7 @@ def _coco_pair(r, n): # image, annotation of a row of _rows; n is an id that is 
         note = dict(id=n, image_id=image['id'], category_id=1, bbox=[0, 0, r.width, r.height])
     return _coco_now(r, image, note)
 
-# %% ../../whale_nbs/16_catalogue.ipynb #d791c61d
+# %% ../../whale_nbs/16_catalogue.ipynb #3403419b
 def _renumber(pairs): # ids that two files have both used become new ones
     for part in (0, 1):
         ids = [p[part]['id'] for p in pairs if p[part].get('id') is not None]
@@ -803,14 +803,17 @@ def _renumber(pairs): # ids that two files have both used become new ones
             if note: note['image_id'] = image['id']
     return pairs
 
-def _write_whole(file, text): # the file appears whole or not at all
+def write_whole(
+    file, text:str,
+) -> Path: # `file`
+    "A text file appears whole or not at all."
     with _plainly(file):
         new = Path(f'{file}.new'); new.parent.mkdir(parents=True, exist_ok=True)
         try: new.write_text(text, 'utf-8'); os.replace(new, file)
         except BaseException: new.unlink(missing_ok=True); raise
     return Path(file)
 
-# %% ../../whale_nbs/16_catalogue.ipynb #7163d0b9
+# %% ../../whale_nbs/16_catalogue.ipynb #93eb0c57
 def export_coco(
     catalogue, # an open Catalogue
     file, # JSON to write; the photos stay where they are
@@ -825,7 +828,7 @@ def export_coco(
     pairs = _renumber([_coco_pair(r, last + 1 + i) for i, r in enumerate(rows.itertuples())])
     whole = dict(categories=[dict(id=1, name='beluga_whale')]) | rest | dict(
         images=[i for i, _ in pairs], annotations=[n for _, n in pairs if n])
-    return _write_whole(file, json.dumps(whole, ensure_ascii=False, default=lambda x: x.item()))
+    return write_whole(file, json.dumps(whole, ensure_ascii=False, default=lambda x: x.item()))
 
 # %% ../../whale_nbs/16_catalogue.ipynb #31504ff7
 def _wildlife_row(r): # of _rows
@@ -897,7 +900,7 @@ def export_wildbook(
             some.convert_dtypes().to_excel(new/f'bulk-{i//most + 1:03d}.xlsx', index=False)
     return Path(folder)
 
-# %% ../../whale_nbs/16_catalogue.ipynb #2d8f3b5b
+# %% ../../whale_nbs/16_catalogue.ipynb #453cb846
 def export_decisions(
     catalogue, # an open Catalogue
     file, # csv to write
@@ -906,4 +909,4 @@ def export_decisions(
     log, hashes = history(catalogue), dict(_ask(catalogue, 'SELECT photo_id, hash FROM photos'))
     log.insert(len(log.columns) - 1, 'photo_hash', [hashes.get(p.get('photo_id'), '') for p in log.payload])
     log['payload'] = [json.dumps(p, ensure_ascii=False) for p in log.payload]
-    return _write_whole(file, log.to_csv(index=False))
+    return write_whole(file, log.to_csv(index=False))
