@@ -21,6 +21,9 @@ PRETRAINED     ?=
 EPOCHS         ?=
 SEED           ?= 0
 RECORD         ?=
+CATALOGUE      ?= catalogue.db
+PHOTOS         ?=
+MODEL          ?= submission_src
 PYTHON         ?= $(shell command -v python3.11 || command -v python3)
 
 BIN     := .venv/bin
@@ -35,6 +38,7 @@ help: ## print this menu
 	@grep -hE '^[a-z-]+:.*## ' Makefile | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
 	@echo; echo "  variables: CHALLENGE=$(CHALLENGE) DATA_DIR=$(DATA_DIR) SUBMISSION_DIR=$(SUBMISSION_DIR) ENGINE=$(ENGINE) LIMITS= SKIP_GPU=$(SKIP_GPU) OPEN_WALL=$(OPEN_WALL)"
 	@echo "             SURVEY_DIR= VALID=$(VALID) RECIPE=$(RECIPE) PRETRAINED= EPOCHS= SEED=$(SEED) RECORD= PYTHON="
+	@echo "             CATALOGUE=$(CATALOGUE) PHOTOS= MODEL=$(MODEL)"
 	@echo "             CPU_OR_GPU=$(CPU_OR_GPU) SUBMISSION_IMAGE= BASE_IMAGE= BUILD_OPTIONS="
 
 setup: .venv/ready .venv-runtime/ready ## make both environments, install the sandbox and the notebook hooks
@@ -115,6 +119,12 @@ score: setup ## score the last output; RECORD=results/mine.csv keeps a row of it
 report: setup ## draw what the last output found and missed
 	$(WHALEDO) report --data-dir $(DATA_DIR) $(RUN)
 
+match: setup ## find out who new photos show: make match PHOTOS=new-photos CATALOGUE=belugas.db
+	$(WHALEDO) match $(if $(PHOTOS),"$(PHOTOS)") --catalogue "$(CATALOGUE)" --model "$(MODEL)"
+
+review: setup ## look at the matches and decide, in JupyterLab: make review CATALOGUE=belugas.db
+	$(WHALEDO) review --catalogue "$(CATALOGUE)" --model "$(MODEL)"
+
 build: setup ## build the image for Docker or Podman; not needed with bubblewrap
 	$(WHALEDO) build --engine $(ENGINE) --cpu-or-gpu $(CPU_OR_GPU) --base-image "$(BASE_IMAGE)" --options "$(BUILD_OPTIONS)"
 
@@ -145,4 +155,4 @@ lock: .venv/bin/uv ## resolve runtime/requirements.in and settings.ini anew, as 
 
 .PHONY: help setup demo test lab export copies data scenarios train pack-quickstart pack-benchmark pack-submission pack-example \
         repack-submission test-submission audit-submission score report build pull test-container interact-container \
-        verify-podman bench clean lock
+        verify-podman match review bench clean lock
