@@ -192,7 +192,7 @@ def audit(
     print(f"{submission_dir/'submission.zip'} keeps the rules in {len(done['runs'])} runs")
     return done
 
-# %% ../nbs/90_cli.ipynb #b8be768a
+# %% ../nbs/90_cli.ipynb #e3ed4589
 def result_row(data_dir:Path, zip_path:Path, challenge, result:dict) -> dict:
     "A score with the seed, code, data and machine that it came from."
     import ast
@@ -219,13 +219,10 @@ def score(
     record:Path=None, # a CSV file that gets a row with the score and where it came from
 ):
     "Score the output of the last test run."
-    import pandas as pd
+    from whaledo.provenance import append_row
     c = get_challenge(challenge)
     result = c.score(submission_dir/c.output, c.find_labels(data_dir))
-    if record:
-        row = pd.DataFrame([result_row(data_dir, submission_dir/'submission.zip', c, result)])
-        record.parent.mkdir(parents=True, exist_ok=True)
-        row.to_csv(record, mode='a', header=not record.exists(), index=False)
+    if record: append_row(record, result_row(data_dir, submission_dir/'submission.zip', c, result))
     print(json.dumps(result))
     return result
 

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['hold_out', 'measure', 'keep', 'point_answer', 'untouched', 'plot_methods']
 
-# %% ../../whale_nbs/15_real_photos.ipynb #a35bad0a
+# %% ../../whale_nbs/15_real_photos.ipynb #eb7e8385
 import os, time
 import numpy as np
 import pandas as pd
@@ -13,9 +13,9 @@ import torch
 from functools import lru_cache
 from matplotlib.figure import Figure
 from pathlib import Path
-from ..provenance import commit, hardware
+from ..provenance import append_row, commit, hardware
 from .evaluation import evaluate
-from .inference import build_model, point_finder, rank_scenario, save_model, write_table
+from .inference import build_model, point_finder, rank_scenario, save_model
 from .ranking import evidence
 from .scenarios import split_whales
 
@@ -47,7 +47,7 @@ def measure(
     scores = {k: round(float(total[k]), 4) for k in ('mAP', 'low', 'high', 'top1', 'top1_low', 'top1_high')}
     return dict(scores, **sizes, ms_per_query=round(1000*sum(spent)/total.queries, 2))
 
-# %% ../../whale_nbs/15_real_photos.ipynb #38522aad
+# %% ../../whale_nbs/15_real_photos.ipynb #7efd4bd9
 def keep(
     file, # CSV of results; made when missing
     method:str, # names the row
@@ -57,10 +57,7 @@ def keep(
     "Measure a method unless it has been measured, and write it down at once."
     table = pd.read_csv(file) if os.path.exists(file) else pd.DataFrame()
     if len(table) and method in set(table.method): return table
-    new = dict(method=method, **row(), seed=seed, data=data, commit=commit(), hardware=hardware())
-    table = pd.concat([table, pd.DataFrame([new])], ignore_index=True)
-    write_table(table, file)
-    return table
+    return append_row(file, dict(method=method, **row(), seed=seed, data=data, commit=commit(), hardware=hardware()))
 
 # %% ../../whale_nbs/15_real_photos.ipynb #aba9038e
 def point_answer(

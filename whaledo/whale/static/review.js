@@ -1,0 +1,416 @@
+// The review table in a browser. Python (whale_nbs/07_match_review) decides and tells what is to be seen in `screen`;
+// this file draws it, asks for the pictures that are on the screen, and says what the person wants.
+
+const KEYS = [ // key, what it does; shown by the help
+  ['Looking'],
+  ['1 … 9', 'look at candidate 1 … 9'], ['J  K', 'next, previous candidate (also ↓ ↑)'],
+  ['.  ,', 'next, previous photo of the candidate (also → ←)'],
+  ['+  −', 'closer, further away; both photos move together (also the wheel)'], ['0', 'whole photos again'],
+  ['← ↑ ↓ →', 'move both photos, once you are close (also by dragging)'],
+  ['R', 'turn the candidate; with Shift the photo on the left'],
+  ['C  B', 'more contrast, brighter; with Shift less'], ['H', 'heat maps on and off'], ['F', 'filters'],
+  ['Deciding'],
+  ['Enter, Y', 'same whale as the candidate'], ['N', 'not this whale'], ['W', 'a new whale'],
+  ['X', 'take a photo without a name along; with Shift all of its row'], ['A', 'another whale, by name'],
+  ['S', 'skip: leave it for later'], ['U', 'undo (also Ctrl+Z)'], ['M', 'merge whales'],
+  ['P', 'part photos from the candidate: split it'], ['T', 'take a note'], ['?', 'this help'],
+]
+
+function h(tag, attributes = {}, ...children) { // an element
+  const el = document.createElement(tag)
+  for (const [k, v] of Object.entries(attributes)) {
+    if (k.startsWith('on')) el.addEventListener(k.slice(2), v)
+    else if (v === true) el.setAttribute(k, '')
+    else if (v !== false && v != null) el.setAttribute(k, v)
+  }
+  el.append(...children.flat().filter(c => c != null && c !== false))
+  return el
+}
+const percent = p => `${Math.round(100 * p)} %`
+const day = p => p.taken.slice(0, 10) || 'no date'
+const about = p => [p.viewpoint, p.taken || 'no date', p.place].filter(Boolean).join(' · ')
+const some = (n, what) => `${n.toLocaleString('en')} ${what}${n === 1 ? '' : 's'}`
+const clamp = (x, low, high) => Math.min(high, Math.max(low, x))
+
+// Pictures come as messages with bytes, each once; the ones not seen for longest are given back.
+function pictureStore(model) {
+  const kept = new Map(), waiting = new Map(), MOST = 600
+  let wanted = []
+  const ask = () => { if (wanted.length) model.send({ task: 'pictures', wanted }); wanted = [] }
+  const receive = (message, buffers) => {
+    if (message.picture == null) return
+    const key = `${message.picture}/${message.size}`, bytes = buffers[0]
+    kept.set(key, message.problem ? { problem: message.problem }
+      : { url: URL.createObjectURL(new Blob([bytes], { type: 'image/jpeg' })) })
+    for (const take of waiting.get(key) ?? []) take(kept.get(key))
+    waiting.delete(key)
+    for (const [old, { url }] of kept) { if (kept.size <= MOST) break; URL.revokeObjectURL(url); kept.delete(old) }
+  }
+  model.on('msg:custom', receive)
+  return {
+    get(id, size, take = () => {}) {
+      const key = `${id}/${size}`, have = kept.get(key)
+      if (have) { kept.delete(key); kept.set(key, have); return take(have) }
+      if (waiting.has(key)) return waiting.get(key).push(take)
+      waiting.set(key, [take])
+      wanted.push([id, size]); if (wanted.length === 1) queueMicrotask(ask)
+    },
+    close() { model.off('msg:custom', receive); for (const { url } of kept.values()) URL.revokeObjectURL(url) },
+  }
+}
+
+// An image which says what it shows, or why it cannot be shown.
+function frame(pictures, photo, size, alt, small) {
+  const el = h('span', { class: 'wr-frame', 'data-photo': photo.id })
+  const draw = ({ url, problem }) => {
+    el.replaceChildren(url ? h('img', { src: url, alt, draggable: 'false' })
+      : h('span', { class: 'wr-broken', role: 'img', 'aria-label': `${alt}: ${problem}`, title: problem },
+        small ? 'no picture' : `This photo cannot be shown. ${problem}`))
+    el.classList.add('wr-there')
+  }
+  el.load = () => pictures.get(photo.id, size, draw)
+  return el
+}
+
+function render({ model, el }) {
+  const pictures = pictureStore(model)
+  let now = model.get('screen'), busy = false, patience
+  let chosen = 0, photo = 0, ticked = new Set() // candidate, its photo, undecided photos that go along
+  let view = { z: 1, x: 0, y: 0 }, tone = { contrast: 1, brightness: 1 }, turns = [0, 0]
+  let heatOn = false, heat = new Map() // 'a-b' -> [url, url] or a sentence
+
+  // ---- saying what the person wants
+  const candidate = () => now.candidates[chosen]
+  const compared = () => candidate()?.photos[photo]
+  function act(action, what = {}) {
+    if (busy) return
+    busy = true; root.setAttribute('aria-busy', 'true')
+    model.send({ task: 'act', do: action, photo: now.photo?.id ?? null, ...what })
+    patience = setTimeout(() => { free(); say('No answer from Python: wait until it is idle, or restart the kernel and run '
+      + 'the cell again. All that was confirmed is in the catalogue.', true) }, 15000)
+  }
+  const free = () => { busy = false; root.removeAttribute('aria-busy'); clearTimeout(patience) }
+  const say = (text, trouble) => { status.textContent = text; status.classList.toggle('wr-trouble', !!trouble) }
+  const confirm = () => {
+    const c = candidate()
+    if (!c) return say('There is no candidate: make it a new whale, or skip.', true)
+    c.whale ? act('same', { whale: c.whale }) : act('new', { photos: [...new Set([compared().id, ...ticked])] })
+  }
+  const reject = () => {
+    const c = candidate()
+    if (!c) return say('There is no candidate left to tell apart.', true)
+    act('different', c.whale ? { whale: c.whale } : { photos: c.photos.map(p => p.id) })
+  }
+
+  // ---- the parts that stay
+  const button = (label, key, run, extra = {}) =>
+    h('button', { type: 'button', title: key && `${label} (${key})`, 'aria-keyshortcuts': key, onclick: run, ...extra },
+      label, key && h('kbd', { 'aria-hidden': 'true' }, key))
+  const icon = (text, label, key, run) =>
+    h('button', { type: 'button', class: 'wr-icon', 'aria-label': label, title: `${label} (${key})`, onclick: run }, text)
+  const slider = (name, label) => h('label', {}, label, h('input', { type: 'range', min: '.4', max: '2.5', step: '.1',
+    value: '1', 'aria-label': label, oninput: e => { tone[name] = +e.target.value; place() } }))
+  const title = h('span', { class: 'wr-title' }), bar = h('i'), day_ = h('span', { class: 'wr-tally' })
+  const progress = h('span', { class: 'wr-progress', role: 'progressbar', 'aria-label': 'decided today', 'aria-valuemin': '0' }, bar)
+  const panes = [0, 1].map(i => {
+    const stage = h('div', { class: 'wr-stage' }), caption = h('figcaption')
+    const pane = h('div', { class: 'wr-pane' }, stage)
+    return { stage, caption, pane, figure: h('figure', {}, caption, pane,
+      icon('⟳', i ? 'turn the candidate' : 'turn the photo', i ? 'R' : 'Shift+R', () => turn(i))) }
+  })
+  const list = h('div', { class: 'wr-list', role: 'list', 'aria-label': 'candidates' })
+  const status = h('div', { class: 'wr-status', role: 'status', 'aria-live': 'polite' })
+  const heatButton = button('Heat map', 'H', () => toggleHeat(), { 'aria-pressed': 'false' })
+  const contrast = slider('contrast', 'Contrast'), brightness = slider('brightness', 'Brightness')
+  const tools = h('div', { class: 'wr-tools', role: 'toolbar', 'aria-label': 'looking' },
+    icon('−', 'further away', '−', () => zoom(1 / 1.4)), icon('+', 'closer', '+', () => zoom(1.4)),
+    button('Whole', '0', () => whole()), contrast, brightness, heatButton)
+  const buttons = {
+    same: button('Same whale', 'Y', confirm, { class: 'wr-main' }),
+    different: button('Not this whale', 'N', reject), new: button('New whale', 'W', () => act('new')),
+    skip: button('Skip', 'S', () => act('skip')), undo: button('Undo', 'U', () => act('undo')),
+    name: button('By name', 'A', () => askName()), merge: button('Merge', 'M', () => askMerge()),
+    split: button('Split', 'P', () => askSplit()), note: button('Note', 'T', () => askNote()),
+  }
+  const actions = h('div', { class: 'wr-actions', role: 'toolbar', 'aria-label': 'deciding' },
+    ['same', 'different', 'new', 'skip'].map(k => buttons[k]), h('span', { class: 'wr-gap' }),
+    ['undo', 'name', 'merge', 'split', 'note'].map(k => buttons[k]))
+  const filters = h('form', { class: 'wr-filters', hidden: true, 'aria-label': 'filters', onsubmit: e => e.preventDefault() })
+  const filterButton = button('Filters', 'F', () => { filters.hidden = !filters.hidden; if (!filters.hidden) filters.querySelector('select').focus() },
+    { 'aria-expanded': 'false' })
+  const dialog = h('dialog', { class: 'wr-dialog', onclose: () => root.focus({ preventScroll: true }) })
+  const root = h('div', { class: 'wr', tabindex: '0', role: 'application', 'aria-label': 'Review table; press question mark for the keys',
+    'data-lm-suppress-shortcuts': 'true' },
+    h('header', {}, title, progress, day_, h('span', { class: 'wr-gap' }), filterButton, button('Keys', '?', () => help())),
+    filters, h('main', {}, h('div', { class: 'wr-look' }, h('div', { class: 'wr-panes' }, panes.map(p => p.figure)), tools), list),
+    actions, status, dialog)
+  el.append(root)
+  // only what is on the screen is loaded
+  const watch = new IntersectionObserver(seen => {
+    for (const { isIntersecting, target } of seen) if (isIntersecting) { target.load(); watch.unobserve(target) }
+  }, { root: null, rootMargin: '80px' })
+
+  // ---- looking
+  function place() { // one zoom and one position for both photos
+    const s = root.style
+    view.x = clamp(view.x, -view.z, view.z); view.y = clamp(view.y, -view.z, view.z)
+    if (view.z === 1) view.x = view.y = 0
+    s.setProperty('--z', view.z); s.setProperty('--x', view.x); s.setProperty('--y', view.y)
+    s.setProperty('--contrast', tone.contrast); s.setProperty('--brightness', tone.brightness)
+    contrast.lastChild.value = tone.contrast; brightness.lastChild.value = tone.brightness
+    panes.forEach(({ stage }, i) => { stage.dataset.turn = turns[i] })
+  }
+  const whole = () => { view = { z: 1, x: 0, y: 0 }; tone = { contrast: 1, brightness: 1 }; turns = [0, 0]; place() }
+  const turn = i => { turns[i] = (turns[i] + 90) % 360; place() }
+  function zoom(factor, px = 0, py = 0) { // px, py: the point that stays, from the middle, as a share of the pane
+    const z = clamp(view.z * factor, 1, 16), f = z / view.z
+    view = { z: z < 1.01 ? 1 : z, x: px - (px - view.x) * f, y: py - (py - view.y) * f }
+    place()
+  }
+  for (const { pane } of panes) {
+    const at = e => { const b = pane.getBoundingClientRect(); return [(e.clientX - b.left) / b.width - .5, (e.clientY - b.top) / b.height - .5, b] }
+    pane.addEventListener('wheel', e => {
+      if (!root.contains(root.getRootNode().activeElement)) return // the notebook scrolls until somebody works here
+      e.preventDefault(); e.stopPropagation()
+      zoom(Math.exp(-e.deltaY / 400), ...at(e))
+    }, { passive: false })
+    pane.addEventListener('pointerdown', e => { pane.setPointerCapture(e.pointerId); pane.classList.add('wr-drag') })
+    pane.addEventListener('pointermove', e => {
+      if (!pane.hasPointerCapture(e.pointerId)) return
+      const b = at(e)[2]
+      view.x += e.movementX / b.width; view.y += e.movementY / b.height; place()
+    })
+    pane.addEventListener('pointerup', () => pane.classList.remove('wr-drag'))
+  }
+  const pair = () => now.photo && compared() ? `${now.photo.id}-${compared().id}` : ''
+  function toggleHeat() {
+    if (!now.heat) return say('Heat maps need the folder of the model: review(…, model_folder="runs/demo").', true)
+    heatOn = !heatOn; drawHeat()
+  }
+  function drawHeat() {
+    heatButton.setAttribute('aria-pressed', heatOn); root.classList.toggle('wr-hot', heatOn)
+    for (const { stage } of panes) stage.querySelectorAll('.wr-heat').forEach(e => e.remove())
+    const key = pair(), have = heat.get(key)
+    if (!heatOn || !key) return
+    if (Array.isArray(have)) panes.forEach(({ stage }, i) => stage.append(h('img', { class: 'wr-heat', src: have[i],
+      alt: 'heat map: red speaks for the same whale, blue against it' })))
+    else if (have) say(have, true)
+    else if (have === undefined) {
+      heat.set(key, ''); say('The heat maps are being worked out …')
+      model.send({ task: 'heat', pair: [now.photo.id, compared().id] })
+    }
+  }
+
+  // ---- drawing what there is
+  function fill({ stage, caption, figure }, photo, alt, ...text) {
+    caption.replaceChildren(...text.flat().filter(Boolean))
+    figure.classList.toggle('wr-none', !photo)
+    if (stage.photo === photo?.id) return
+    stage.photo = photo?.id
+    stage.replaceChildren()
+    if (!photo) return
+    // the small picture is there at once, the large one takes its place
+    const small = frame(pictures, photo, 'small', alt), large = frame(pictures, photo, 'large', alt)
+    small.setAttribute('aria-hidden', 'true'); small.load(); large.load(); stage.append(small, large)
+  }
+  function card(c, i) {
+    const name = c.whale || 'not named yet'
+    const thumbs = c.photos.map((p, j) => {
+      const f = frame(pictures, p, 'small', `${name}, photo ${p.id}: ${about(p)}`, true)
+      watch.observe(f)
+      const thumb = h('button', { type: 'button', class: 'wr-thumb', title: `${p.name}: ${about(p)}, ${percent(p.probability)}`,
+        onclick: () => choose(i, j) }, f)
+      return h('div', {}, thumb, h(c.whale ? 'span' : 'label', { class: 'wr-day', title: c.whale ? '' : 'goes along (X)' }, !c.whale && h('input', {
+        type: 'checkbox', value: p.id, 'aria-label': `photo ${p.id} goes along`, onchange: () => tick(p) }), day(p)))
+    })
+    const places = [...new Set(c.photos.map(p => p.place).filter(Boolean))].join(', ')
+    return h('div', { class: 'wr-card', role: 'listitem', 'data-whale': c.whale },
+      h('button', { type: 'button', class: 'wr-name', 'aria-label': `candidate ${i + 1}: ${name}, ${percent(c.probability)}`, onclick: () => choose(i, 0) },
+        i < 9 && h('kbd', { 'aria-hidden': 'true' }, i + 1), h('b', {}, name), h('span', { class: 'wr-place' }, places),
+        h('span', { class: 'wr-bar', 'aria-hidden': 'true' }, h('i', { style: `width:${100 * c.probability}%` })),
+        h('span', { class: 'wr-percent' }, percent(c.probability))),
+      h('div', { class: 'wr-thumbs' }, thumbs))
+  }
+  function choose(i, j) { // a candidate and one of its photos
+    if (!now.candidates.length) return
+    const before = compared()?.id
+    chosen = clamp(i, 0, now.candidates.length - 1)
+    photo = clamp(j, 0, candidate().photos.length - 1)
+    if (compared().id !== before) turns[1] = 0
+    if (!candidate().photos.some(p => ticked.has(p.id))) ticked.clear()
+    drawChoice()
+  }
+  const tick = (...some) => { // undecided photos that go along with the one compared
+    if (candidate().whale) return
+    const on = some.some(p => !ticked.has(p.id))
+    for (const p of some) on ? ticked.add(p.id) : ticked.delete(p.id)
+    drawChoice()
+  }
+  function drawChoice() {
+    const c = candidate(), p = compared()
+    ;[...list.children].forEach((el, i) => {
+      el.toggleAttribute('data-chosen', i === chosen && !!c)
+      el.querySelectorAll('.wr-thumb').forEach((b, j) => {
+        const other = now.candidates[i]?.photos[j]
+        b.setAttribute('aria-pressed', i === chosen && j === photo)
+        const box = b.parentElement.querySelector('input')
+        if (box) { box.checked = ticked.has(other.id) || (i === chosen && j === photo); box.disabled = i !== chosen || j === photo }
+      })
+    })
+    if (c) list.children[chosen].scrollIntoView({ block: 'nearest' })
+    fill(panes[1], p, p && `${c.whale || 'not named yet'}, photo ${p.id}: ${about(p)}`,
+      p && [h('b', {}, c.whale || 'not named yet'), h('span', { class: 'wr-percent' }, percent(p.probability)),
+        h('span', { class: 'wr-facts' }, about(p))])
+    const along = c && !c.whale ? new Set([p.id, ...ticked]).size : 0
+    buttons.same.firstChild.textContent = along > 1 ? `Same new whale (${along + 1} photos)` : 'Same whale'
+    place(); drawHeat()
+  }
+  function draw() {
+    const fresh = now.photo?.id !== panes[0].stage.photo, t = now.today, done = t.same + t.new, p = now.photo
+    if (fresh) { view = { z: 1, x: 0, y: 0 }; turns = [0, 0]; ticked.clear() }
+    title.replaceChildren(h('b', {}, now.file), ` ${now.who}`)
+    title.title = `ranked by ${now.model}`
+    progress.setAttribute('aria-valuemax', done + now.left); progress.setAttribute('aria-valuenow', done)
+    bar.style.width = `${100 * done / Math.max(1, done + now.left)}%`
+    day_.replaceChildren(h('b', {}, now.left.toLocaleString('en')), ' left · today ', h('b', {}, done),
+      ` named (${t.new} new), ${t.different} told apart, ${t.skipped} skipped`)
+    fill(panes[0], p, p && `photo ${p.id}, to be named: ${about(p)}`,
+      p && [h('b', {}, `Photo ${p.id}`), h('span', { class: 'wr-proposal' }, `model: ${p.proposal}`), h('span', { class: 'wr-facts' }, about(p)),
+        p.notes.map(n => h('span', { class: 'wr-note' }, `“${n.text}” ${n.who}, ${n.day}`))])
+    watch.disconnect()
+    list.replaceChildren(...now.candidates.map(card))
+    if (!now.candidates.length) list.append(h('p', { class: 'wr-empty' }, p ? 'No candidate is left. Make it a new whale, or skip.'
+      : 'Nothing is left to review here. Thank you!'))
+    for (const k of ['same', 'different']) buttons[k].disabled = !now.candidates.length
+    for (const k of ['new', 'skip', 'name', 'note']) buttons[k].disabled = !p
+    buttons.undo.disabled = !t.last; buttons.undo.title = t.last ? `Undo (U): ${t.last}` : 'Nothing to undo'
+    buttons.split.disabled = !now.candidates.some(c => c.whale)
+    heatButton.classList.toggle('wr-off', !now.heat)
+    heatButton.title = now.heat ? 'Heat map (H)' : 'Heat maps need the folder of the model: review(…, model_folder=…)'
+    drawFilters()
+    const keep = now.candidates.findIndex(c => c.whale && c.whale === draw.whale)
+    chosen = fresh || keep < 0 ? Math.min(fresh ? 0 : chosen, Math.max(0, now.candidates.length - 1)) : keep
+    photo = fresh ? 0 : Math.min(photo, (candidate()?.photos.length ?? 1) - 1)
+    drawChoice()
+    say(now.message, now.trouble)
+    setTimeout(() => now.next.forEach((id, i) => { pictures.get(id, 'small'); if (i < 2) pictures.get(id, 'large') }), 150)
+  }
+  function drawFilters() {
+    const f = now.filters, change = name => e => act('choose', { [name]: e.target.value })
+    const select = (name, label, options) => h('label', {}, label, h('select', { onchange: change(name), name },
+      options.map(([value, text]) => h('option', { value, selected: value === f[name] }, text))))
+    const date = (name, label) => h('label', {}, label, h('input', { type: 'date', name, value: f[name], onchange: change(name) }))
+    filterButton.classList.toggle('wr-on', Object.entries(f).some(([k, v]) => v && v !== 'all'))
+    filterButton.setAttribute('aria-expanded', !filters.hidden)
+    const focused = filters.contains(root.getRootNode().activeElement) && root.getRootNode().activeElement.name
+    filters.replaceChildren(
+      select('viewpoint', 'Viewpoint', [['', 'any'], ...now.choices.viewpoint.map(v => [v, v])]),
+      select('place', 'Place', [['', 'any'], ...now.choices.place.map(v => [v, v])]),
+      date('since', 'From'), date('until', 'To'),
+      select('show', 'Show', [['all', 'all undecided'], ['waiting', 'not skipped'], ['skipped', 'skipped']]),
+      button('Clear', '', () => act('choose', { viewpoint: '', place: '', since: '', until: '', show: 'all' })))
+    if (focused) filters.elements[focused].focus()
+  }
+
+  // ---- questions
+  function ask(heading, body, answer, run) {
+    const form = h('form', { method: 'dialog', onsubmit: () => run() }, h('h3', {}, heading), body,
+      h('div', { class: 'wr-answers' }, button('Cancel', '', () => dialog.close()), answer && h('button', { class: 'wr-main', type: 'submit' }, answer)))
+    dialog.replaceChildren(form); dialog.showModal()
+    form.querySelector('[autofocus], input, textarea, button')?.focus()
+  }
+  const text = (name, label, value = '', extra = {}) => h('label', { class: 'wr-line' }, label,
+    h('input', { name, value, autocomplete: 'off', spellcheck: 'false', ...extra }))
+  const field = name => dialog.querySelector('form').elements[name].value.trim()
+  function help() {
+    ask('Keys', h('dl', {}, KEYS.map(([key, what]) => what ? [h('dt', {}, key.split(/\s+(?!…|\d)|, /).map(k => h('kbd', {}, k))), h('dd', {}, what)]
+      : h('dt', { class: 'wr-part' }, key))), null)
+  }
+  function askName() {
+    if (!now.photo) return
+    ask(`Who is photo ${now.photo.id}?`, [text('name', 'Name'),
+      h('label', { class: 'wr-check' }, h('input', { type: 'checkbox', name: 'new' }), 'a new whale of this name')], 'Confirm',
+    () => act(dialog.querySelector('[name=new]').checked ? 'new' : 'same', { whale: field('name') }))
+  }
+  function askMerge() {
+    const whales = now.candidates.map(c => c.whale).filter(Boolean)
+    const keep = text('whale', 'Name that stays', candidate()?.whale ?? '')
+    ask('Which whales are one?', [h('div', { class: 'wr-checks' }, whales.map(w => h('label', { class: 'wr-check' },
+      h('input', { type: 'checkbox', name: 'whales', value: w, checked: w === candidate()?.whale }), w))),
+    text('more', 'Others, with commas between'), keep], 'Merge', () => act('merge', { whale: field('whale'), whales: [
+      ...[...dialog.querySelectorAll('[name=whales]:checked')].map(b => b.value), ...field('more').split(',').map(w => w.trim()).filter(Boolean)] }))
+  }
+  function askSplit() {
+    const whale = candidate()?.whale
+    if (!whale) return say('Choose a whale first: photos can be parted from a whale that has a name.', true)
+    ask(`Which photos are not ${whale}?`, [h('div', { class: 'wr-album' }, 'One moment …'), text('name', 'Name of the other whale', '', { placeholder: 'a number' })],
+      'Split', () => act('split', { whale, name: field('name'), photos: [...dialog.querySelectorAll('.wr-thumb[aria-pressed=true]')].map(b => +b.dataset.photo) }))
+    model.send({ task: 'album', whale })
+  }
+  function drawAlbum({ album, photos }) {
+    dialog.querySelector('.wr-album')?.replaceChildren(...photos.map(p => {
+      const f = frame(pictures, p, 'small', `${album}, photo ${p.id}: ${about(p)}`, true)
+      watch.observe(f)
+      return h('button', { type: 'button', class: 'wr-thumb', 'aria-pressed': 'false', 'data-photo': p.id, title: `${p.name}: ${about(p)}`,
+        onclick: e => { const b = e.currentTarget; b.setAttribute('aria-pressed', b.getAttribute('aria-pressed') !== 'true') } },
+      f, h('span', { class: 'wr-day' }, day(p)))
+    }))
+  }
+  function askNote() {
+    if (!now.photo) return
+    const whale = candidate()?.whale
+    ask('Note', [h('textarea', { name: 'text', rows: '4', 'aria-label': 'note', autofocus: true }),
+      h('label', { class: 'wr-line' }, 'About', h('select', { name: 'about' }, h('option', { value: '' }, `photo ${now.photo.id}`),
+        whale && h('option', { value: whale }, whale)))], 'Write', () => act('note', { text: field('text'), whale: field('about') }))
+  }
+
+  // ---- keys
+  const move = (x, y) => { view.x += x / 8; view.y += y / 8; place() }
+  const arrows = { ArrowLeft: [1, 0], ArrowRight: [-1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] }
+  const steps = { ArrowDown: [1, 0], ArrowUp: [-1, 0], ArrowRight: [0, 1], ArrowLeft: [0, -1], j: [1, 0], k: [-1, 0], '.': [0, 1], ',': [0, -1] }
+  const shade = (name, by) => { tone[name] = clamp(Math.round(10 * (tone[name] + by)) / 10, .4, 2.5); place() }
+  const press = b => () => b.disabled || b.click()
+  const keys = {
+    y: press(buttons.same), Enter: press(buttons.same), n: press(buttons.different), w: press(buttons.new), s: press(buttons.skip), u: press(buttons.undo),
+    a: press(buttons.name), m: press(buttons.merge), p: press(buttons.split), t: press(buttons.note), f: () => filterButton.click(), h: toggleHeat, '?': help,
+    '+': () => zoom(1.4), '=': () => zoom(1.4), '-': () => zoom(1 / 1.4), '−': () => zoom(1 / 1.4), 0: whole,
+    r: () => turn(1), R: () => turn(0), c: () => shade('contrast', .1), C: () => shade('contrast', -.1),
+    b: () => shade('brightness', .1), B: () => shade('brightness', -.1),
+    x: () => compared() && tick(compared()), X: () => compared() && tick(...candidate().photos),
+  }
+  function key(e) {
+    if (e.target.closest('input, select, textarea, dialog')) {
+      if (e.key === 'Escape' && !dialog.open) root.focus({ preventScroll: true })
+      return
+    }
+    if (e.key === 'Enter' && e.target.closest('button')) return // a button under the focus is what Enter means
+    if (e.ctrlKey || e.metaKey || e.altKey) {
+      if (e.key === 'z') keys.u(); else if (e.key !== 's') return
+      return e.preventDefault()
+    }
+    const run = view.z > 1 && arrows[e.key] ? () => move(...arrows[e.key])
+      : steps[e.key] ? () => choose(chosen + steps[e.key][0], steps[e.key][0] ? 0 : photo + steps[e.key][1])
+      : /^[1-9]$/.test(e.key) ? () => choose(e.key - 1, 0) : keys[e.key] ?? keys[e.key.toLowerCase()]
+    if (run) { e.preventDefault(); run() }
+  }
+  for (const type of ['keydown', 'keyup', 'keypress']) root.addEventListener(type, e => { e.stopPropagation(); if (type === 'keydown') key(e) })
+  root.addEventListener('click', e => { // after the mouse the keys work on
+    if (e.detail && !dialog.open && !e.target.closest('input, select, textarea, .wr-filters')) root.focus({ preventScroll: true })
+  })
+
+  // ---- news from Python
+  const renew = () => { draw.whale = candidate()?.whale; now = model.get('screen'); free(); draw() }
+  const receive = (message, buffers) => {
+    if (message.album) drawAlbum(message)
+    if (message.heat) {
+      heat.set(message.heat.join('-'), message.problem || buffers.map(b => URL.createObjectURL(new Blob([b], { type: 'image/png' }))))
+      if (message.heat.join('-') === pair()) { say(message.problem ? '' : now.message, now.trouble); drawHeat() }
+    }
+    if (message.sorry) { free(); say(message.sorry, true) }
+  }
+  model.on('change:screen', renew); model.on('msg:custom', receive)
+  draw()
+  return () => { model.off('change:screen', renew); model.off('msg:custom', receive); watch.disconnect(); pictures.close(); clearTimeout(patience) }
+}
+
+export default { render }
