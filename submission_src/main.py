@@ -8,8 +8,8 @@ __all__ = ['default_config', 'official_sizes', 'InferenceError', 'to_rgb', 'read
            'PhotoDataset', 'collate', 'n_cpus', 'photo_batches', 'normalise', 'embed_batch', 'embed_padded',
            'log_problems', 'log_progress', 'embed_photos', 'load_models', 'at_scales', 'embed_scales', 'embed_all',
            'unit_rows', 'top_keys', 'comparison', 'rank', 'read_table', 'distinct_queries', 'read_scenarios',
-           'locate_photos', 'point_finder', 'place_finder', 'finder', 'agreement', 'refine', 'rank_scenario', 'predict',
-           'write_table', 'main', 'rank_slowly', 'random_scenarios', 'bench_ranking']
+           'locate_photos', 'by_places', 'point_finder', 'finder', 'describe', 'place_finder', 'agreement', 'refine',
+           'rank_scenario', 'predict', 'write_table', 'main', 'rank_slowly', 'random_scenarios', 'bench_ranking']
 
 # %% ../../whale_nbs/04_inference.ipynb #24b1333f
 import json, multiprocessing, os, sys, time
@@ -317,7 +317,7 @@ def normalise(
     mean, std = (255 * torch.tensor(config[k], device=photos.device) for k in ('mean', 'std'))
     return ((photos - mean) / std).permute(0, 3, 1, 2)
 
-# %% ../../whale_nbs/04_inference.ipynb #8bff2d8b
+# %% ../../whale_nbs/04_inference.ipynb #d948e15a
 @torch.inference_mode()
 def embed_batch(
     photos:np.ndarray, # uint8 (batch, height, width, 3)
@@ -325,23 +325,28 @@ def embed_batch(
     config:dict, # uses mean, std, flip
     device:torch.device,
     half:bool, # compute in half precision?
-) -> np.ndarray: # float32 (batch, embedding), rows of unit length
-    "Unit vectors of one batch of photos."
+    places:bool=False, # describe every place, too?
+) -> tuple: # float32 (batch, embedding), rows of unit length; list of float16 (batch, places, size + 3), one a mirror image
+    "Unit vectors of one batch of photos, and their places."
     x = normalise(torch.from_numpy(photos).to(device), config)
     with torch.autocast(device.type, torch.float16, enabled=half):
-        z = F.normalize(model(x).float())
-        if config['flip']: z = F.normalize(z + F.normalize(model(x.flip(-1)).float()))
-    return z.cpu().numpy()
+        seen = [model(t, places=places) for t in ([x, x.flip(-1)] if config['flip'] else [x])]
+    z, *mirrored = [F.normalize((s[0] if places else s).float()) for s in seen]
+    if mirrored: z = F.normalize(z + mirrored[0])
+    return z.cpu().numpy(), [s[1].half().cpu() for s in seen] if places else []
 
-# %% ../../whale_nbs/04_inference.ipynb #d45d9030
-def embed_padded(photos, model, config, device, batch_size):
+# %% ../../whale_nbs/04_inference.ipynb #acda0395
+def embed_padded(photos, model, config, device, batch_size, places=False): # as `embed_batch`
     "`embed_batch` at a fixed batch size; what overflows in half precision is computed once more in float32."
     full = np.zeros((batch_size, *photos.shape[1:]), np.uint8)
     full[:len(photos)] = photos
-    z = embed_batch(full, model, config, device, half=device.type == 'cuda')
+    cuda, n = device.type == 'cuda', len(photos)
+    z, views = embed_batch(full, model, config, device, cuda, places)
     bad = ~np.isfinite(z).all(1)
-    if bad.any() and device.type == 'cuda': z[bad] = embed_batch(full, model, config, device, half=False)[bad]
-    return z[:len(photos)]
+    if cuda and bad.any():
+        exact, exact_views = embed_batch(full, model, config, device, False, places)
+        for v, e in zip([z, *views], [exact, *exact_views]): v[bad] = e[bad]
+    return z[:n], [v[:n] for v in views]
 
 # %% ../../whale_nbs/04_inference.ipynb #db1c124f
 def log_problems(
@@ -357,7 +362,7 @@ def log_progress(
     "A line at every tenth of the way."
     if done * 10 // total > before * 10 // total: logger.info(f'embedded {done:,} of {total:,} photos')
 
-# %% ../../whale_nbs/04_inference.ipynb #df25976e
+# %% ../../whale_nbs/04_inference.ipynb #7e235551
 def embed_photos(
     files, # paths
     viewpoints, # one per file
@@ -367,24 +372,27 @@ def embed_photos(
     batch_size:int=32,
     workers:int=None, # see photo_batches
     progress:bool=False, # log every tenth of the way?
+    views:list=None, # if given, gets the places: float16 (files, places, size + 3), one for each mirror image
 ) -> np.ndarray: # float32 (files, embedding), unit length; NaN where a photo cannot be read
     "Embeds photos; those that cannot be read are logged and become rows of NaN."
     files, device = list(files), torch.device(device or next(model.parameters()).device)
     batches = photo_batches(PhotoDataset(files, viewpoints, config), batch_size, workers)
     vectors = np.full((len(files), model.embedding_size), np.nan, np.float32)
-    problems, was_training = {}, model.training
+    problems, places, was_training = {}, [], model.training
     model.to(device, memory_format=torch.channels_last).eval()
     for i, (photos, messages) in zip(range(0, len(files), batch_size), batches):
-        vectors[i:i + batch_size] = embed_padded(photos, model, config, device, batch_size)
+        vectors[i:i + batch_size], found = embed_padded(photos, model, config, device, batch_size, views is not None)
+        places.append(found)
         problems.update({i + j: message for j, message in enumerate(messages) if message})
         if progress: log_progress(i, i + len(photos), len(files))
     model.train(was_training)
+    if views is not None: views += [torch.cat(v) for v in zip(*places)]
     vectors[list(problems)] = np.nan
     for i in np.flatnonzero(np.isnan(vectors).any(1)): problems.setdefault(i, 'the network gave no number')
     log_problems([(files[i], problems[i]) for i in sorted(problems)])
     return vectors
 
-# %% ../../whale_nbs/04_inference.ipynb #0e972b5b
+# %% ../../whale_nbs/04_inference.ipynb #51d30638
 def load_models(
     folder, device='cpu', # as for `load_model`
 ) -> list: # of (model, config), that of the folder itself first
@@ -405,11 +413,12 @@ def embed_scales(files, viewpoints, model, config:dict, **options) -> np.ndarray
 def embed_all(
     files, viewpoints, # as for `embed_photos`
     models:list, # of `load_models`
-    device=None, batch_size:int=32, workers:int=None, progress:bool=False,
+    views:list=None, # see `embed_photos`; the places of the first member, at all its sizes
+    **options, # device, batch_size, workers, progress: see `embed_photos`
 ) -> np.ndarray: # float32 (files, sum of the embeddings), unit length; NaN where a photo cannot be read
     "Vectors of all members at all their sizes."
-    z = [embed_scales(files, viewpoints, model, config, device=device, batch_size=batch_size, workers=workers,
-                      progress=progress) for model, config in models]
+    z = [embed_scales(files, viewpoints, model, config, views=views if i == 0 else None, **options)
+         for i, (model, config) in enumerate(models)]
     return z[0] if len(z) == 1 else np.hstack(z) / np.float32(len(z)**.5)
 
 # %% ../../whale_nbs/04_inference.ipynb #e4dc5f44
@@ -528,7 +537,15 @@ def locate_photos(
     path = meta.path.where(~unlisted, 'images/' + meta.index.to_series() + '.jpg')
     return pd.DataFrame({'file': [str(data_dir/p) for p in path], 'viewpoint': meta.viewpoint}, index=meta.index)
 
-# %% ../../whale_nbs/04_inference.ipynb #2d0dee28
+# %% ../../whale_nbs/04_inference.ipynb #56499161
+def by_places(config:dict) -> bool:
+    "Is the shortlist compared place by place? InferenceError when the network cannot."
+    wanted = bool(config['shortlist']) and config['matcher'] == 'places'
+    if wanted and not config['places']: raise InferenceError('config.json: matcher is "places", but the network '
+                                                             'describes none; use rootsift, or train with places.')
+    return wanted
+
+# %% ../../whale_nbs/04_inference.ipynb #3475f7bb
 def point_finder(
     photos:pd.DataFrame, # file, viewpoint; one row per image id
     config:dict, # uses input_size, portrait and matcher
@@ -542,37 +559,28 @@ def point_finder(
     def points(image_id): return find(read_photo(photos.file[image_id], photos.viewpoint[image_id], config, size))
     return points
 
-@torch.inference_mode()
-def place_finder(
+def finder(
     photos:pd.DataFrame, # file, viewpoint; one row per image id
-    model, config:dict, # a network with places
-    device=None, batch_size:int=32, workers:int=None, # as for `embed_photos`
-): # -> function (image id) -> list of (1, places, size + 3), float16, one for each size and mirror image
-    "Describes the places of all photos."
-    device, views = torch.device(device or next(model.parameters()).device), []
-    for c in at_scales(config):
-        found, full = [], np.zeros((batch_size, *c['input_size'], 3), np.uint8)
-        for batch, _ in photo_batches(PhotoDataset(photos.file, photos.viewpoint, c), batch_size, workers):
-            full[:len(batch)] = batch
-            x = normalise(torch.from_numpy(full).to(device), c)
-            turned = [x, x.flip(-1)] if c['flip'] else [x]
-            found.append([model(t, places=True)[1][:len(batch)].half().cpu() for t in turned])
-        views += [torch.cat(v) for v in zip(*found)]
+    config:dict, # uses shortlist and matcher
+    views=(), # of `embed_photos`, where the matcher is places
+): # -> function (image id) -> points, or list of (1, places, size + 3); None without a shortlist
+    "What is needed to compare photos closely."
+    if not config['shortlist']: return None
+    if not by_places(config): return point_finder(photos, config)
     row = {image_id: i for i, image_id in enumerate(photos.index)}
     return lambda image_id: [v[[row[image_id]]] for v in views]
 
-def finder(
+def describe(
     photos:pd.DataFrame, # file, viewpoint; one row per image id
     models:list, # of `load_models`; the first says how to match
-    **options, # device, batch_size, workers
-): # -> function (image id) -> description; None without a shortlist
-    "What is needed to compare photos closely."
-    model, config = models[0]
-    if not config['shortlist']: return None
-    if config['matcher'] != 'places': return point_finder(photos, config)
-    if not config['places']: raise InferenceError('config.json: matcher is "places", but the network describes none; '
-                                                  'use rootsift, or train with places.')
-    return place_finder(photos, model, config, **options)
+    **options, # device, batch_size, workers, progress: see `embed_photos`
+) -> tuple: # unit vectors (DataFrame by image id), what `finder` gives
+    "All that a ranking needs to know of photos, each read once."
+    config, views = models[0][1], []
+    z = embed_all(photos.file, photos.viewpoint, models, views if by_places(config) else None, **options)
+    return pd.DataFrame(z, index=photos.index), finder(photos, config, views)
+
+def place_finder(photos, model, config, **options): return describe(photos, [(model, config)], **options)[1]
 
 @torch.inference_mode()
 def agreement(
@@ -619,7 +627,7 @@ def rank_scenario(
                          'database_image_id': np.array(database, dtype=object)[places[places >= 0]],
                          'score': scores[places >= 0]})
 
-# %% ../../whale_nbs/04_inference.ipynb #11e816cd
+# %% ../../whale_nbs/04_inference.ipynb #b666c2f9
 def predict(
     data_dir, # competition layout
     model_dir, # weights.safetensors and config.json
@@ -634,9 +642,8 @@ def predict(
     ids = list(dict.fromkeys(i for q, database in scenarios.values() for i in [*q.query_image_id, *database]))
     photos = locate_photos(ids, Path(data_dir))
     logger.info(f'{config["backbone"]} on {device}, scenarios: {len(scenarios)}, photos: {len(ids):,}')
-    vectors = embed_all(photos.file, photos.viewpoint, models, device, batch_size, workers, progress=True)
-    vectors, rows = pd.DataFrame(vectors, index=ids), []
-    points = finder(photos, models, device=device, batch_size=batch_size, workers=workers)
+    vectors, points = describe(photos, models, device=device, batch_size=batch_size, workers=workers, progress=True)
+    rows = []
     for name, (queries, database) in scenarios.items():
         rows.append(rank_scenario(queries, database, vectors, k, config, points))
         logger.info(f'{name}: {len(queries):,} queries, {len(database):,} in the database, {len(rows[-1]):,} rows')

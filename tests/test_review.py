@@ -47,8 +47,10 @@ def lab(folder):
     own = {f"{k}_DIR": str(folder/"jupyter"/k.lower()) for k in ("JUPYTER_CONFIG", "JUPYTER_RUNTIME", "JUPYTERLAB_SETTINGS",
                                                                  "JUPYTERLAB_WORKSPACES", "JUPYTER_DATA")}
     args = [f"--ServerApp.port={port}", "--no-browser", "--allow-root", "--IdentityProvider.token=",
-            f"--ServerApp.root_dir={folder}", "--LabApp.news_url=", "--LabApp.check_for_updates_class="
-            "jupyterlab.NeverCheckForUpdate", "--LabApp.expose_app_in_browser=True"]
+            f"--ServerApp.root_dir={folder}", "--LabApp.expose_app_in_browser=True"]
+    quiet = folder/"jupyter"/"jupyterlab_settings"/"@jupyterlab"/"apputils-extension"/"notification.jupyterlab-settings"
+    quiet.parent.mkdir(parents=True, exist_ok=True)
+    quiet.write_text('{"fetchNews": "false", "checkForUpdates": false}')
     with open(folder/"lab.log", "w") as log:
         server = subprocess.Popen([sys.executable, "-m", "jupyterlab", *args], cwd=folder, stdout=log, stderr=log,
                                   env={**os.environ, **own, "IPYTHONDIR": str(folder/"ipython")})
@@ -83,12 +85,13 @@ class Screen:
         self.page = browser.new_page(viewport=dict(width=width, height=height))
         self.page.goto(f"{address}/lab/tree/{notebook}")
         self.page.locator(".jp-Notebook .cm-content").first.wait_for(timeout=60_000)
+        self.page.locator("#jp-main-statusbar", has_text="| Idle").wait_for(timeout=60_000)
         if theme == "dark":
             self.command("apputils:change-theme", theme="JupyterLab Dark")
         self.command("application:toggle-left-area")
 
     def command(self, name, **args):
-        self.page.evaluate("([name, args]) => window.jupyterapp.commands.execute(name, args)", [name, args])
+        self.page.evaluate("([name, args]) => { window.jupyterapp.commands.execute(name, args) }", [name, args])
 
     def run(self):
         self.command("notebook:run-all-cells")

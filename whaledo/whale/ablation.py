@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['base', 'rows', 'measure', 'run_row', 'read_table', 'ablate', 'differences', 'plot_differences', 'findings']
 
-# %% ../../whale_nbs/14_ablation.ipynb #a159fee6
+# %% ../../whale_nbs/14_ablation.ipynb #4b657be1
 import time
 import numpy as np
 import pandas as pd
@@ -19,7 +19,7 @@ from tqdm.auto import tqdm
 from ..provenance import append_row, commit, hardware
 from .demo import demo_survey
 from .evaluation import query_results
-from .inference import embed_photos, finder, load_model, rank_scenario
+from .inference import describe, load_model, rank_scenario
 from .scenarios import split_whales, standard_scenarios
 from .survey import load_survey
 from .training import recipes, train
@@ -46,14 +46,14 @@ rows = {
     'erase=.3': dict(erase=.3),
     'backbone=mobilenetv3_small_050': dict(backbone='mobilenetv3_small_050')}
 
-# %% ../../whale_nbs/14_ablation.ipynb #434d0137
+# %% ../../whale_nbs/14_ablation.ipynb #f091cea4
 def measure(
     model, config:dict, # of `load_model`
     df, # survey of whales that the model has not learned from
 ) -> dict: # mAP, top1, across_year
     "How well the whales of a survey are found again."
-    vectors = pd.DataFrame(embed_photos(df.file, df.viewpoint, model, config, workers=0), index=df.image_id)
-    answer = partial(rank_scenario, options=config, points=finder(df.set_index('image_id'), [(model, config)], workers=0))
+    vectors, points = describe(df.set_index('image_id'), [(model, config)], workers=0)
+    answer = partial(rank_scenario, options=config, points=points)
     results = query_results(vectors, df, standard_scenarios(df), answer)
     years = results[results.kind.str.contains(r', \d{4} to \d{4}$')]
     return dict(mAP=results.ap.mean(), top1=results.top1.mean(), across_year=years.ap.mean())

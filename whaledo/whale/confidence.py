@@ -7,7 +7,7 @@ __all__ = ['NAMES', 'SIGNALS', 'returned_rows', 'features', 'fit_calibration', '
            'plot_reliability', 'cross_calibrated', 'decisions', 'new_whale_scenarios', 'auroc', 'errors_at',
            'threshold_at', 'plot_new_whales', 'cross_decided', 'enough', 'write_config', 'calibrate', 'new_whales']
 
-# %% ../../whale_nbs/12_confidence.ipynb #1e042fb0
+# %% ../../whale_nbs/12_confidence.ipynb #9ecf98ac
 import json, os
 import numpy as np
 import pandas as pd
@@ -21,7 +21,7 @@ from sklearn.metrics import roc_auc_score, roc_curve
 from ..challenge import InputError
 from ..metrics import COLUMNS
 from .evaluation import rankings
-from .inference import InferenceError, embed_all, finder, load_models, rank_scenario
+from .inference import InferenceError, describe, load_models, rank_scenario
 from .ranking import probabilities
 from .scenarios import labels, number, split_whales, standard_scenarios, with_new_whales
 
@@ -229,7 +229,7 @@ def write_config(folder, **changes):
     file.with_suffix('.json.tmp').write_text(json.dumps(config, indent=1), encoding='utf-8')
     os.replace(file.with_suffix('.json.tmp'), file)
 
-# %% ../../whale_nbs/12_confidence.ipynb #dbece739
+# %% ../../whale_nbs/12_confidence.ipynb #f1127601
 def calibrate(
     folder, # of a model: weights.safetensors, config.json
     df, # labelled survey of whales that the model was not trained on; InputError when they are too few
@@ -240,8 +240,7 @@ def calibrate(
     "Fit the calibration and the threshold for new whales, and write both into the model's config.json."
     try: models = load_models(folder)
     except InferenceError as e: raise InputError(str(e)) from None
-    vectors = pd.DataFrame(embed_all(df.file, df.viewpoint, models), index=df.image_id)
-    config, points = models[0][1], finder(df.set_index('image_id'), models)
+    config, (vectors, points) = models[0][1], describe(df.set_index('image_id'), models)
     scenarios = standard_scenarios(df, seed)
     rows = returned_rows(vectors, df, scenarios, config, points) if scenarios else pd.DataFrame()
     enough(df, rows, least)

@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['by_place', 'contributions', 'views', 'look', 'heat_map', 'place_shares', 'place_lines', 'local_matches', 'drawn_size',
-           'compare', 'by_places', 'draw_photo', 'draw_lines', 'draw_pair', 'plot_pair', 'explore_pair', 'confusions',
+           'compare', 'draw_photo', 'draw_lines', 'draw_pair', 'plot_pair', 'explore_pair', 'confusions',
            'plot_confusions']
 
-# %% ../../whale_nbs/13_seeing_why.ipynb #7159b8f9
+# %% ../../whale_nbs/13_seeing_why.ipynb #1a05bd97
 import io
 import numpy as np
 import pandas as pd
@@ -20,7 +20,7 @@ from pathlib import Path
 from scipy.ndimage import gaussian_filter
 from types import SimpleNamespace
 from .analysis import GREEN, ORANGE, answers, load_photos, query_table, worst
-from .inference import normalise, read_photo
+from .inference import by_places, normalise, read_photo
 from .ranking import root_sift, verified
 
 # %% ../../whale_nbs/13_seeing_why.ipynb #b330c676
@@ -137,7 +137,7 @@ def drawn_size(
     if config['portrait'] and w > h: h, w = w, h
     return round(pixels * h / max(h, w)), round(pixels * w / max(h, w))
 
-# %% ../../whale_nbs/13_seeing_why.ipynb #ef7f957d
+# %% ../../whale_nbs/13_seeing_why.ipynb #76952f2d
 def compare(
     a, b, # survey rows: file, viewpoint, height, width
     model, config:dict, # of `load_model`
@@ -152,10 +152,6 @@ def compare(
     if places: places.matches = place_lines(places, [p.shape[:2] for p in photos])
     score = float(vectors[0] @ vectors[1])
     return SimpleNamespace(photos=photos, maps=maps, matches=local_matches(*photos), score=score, places=places)
-
-def by_places(model, config:dict) -> bool: # of `load_model`
-    "Does this model compare its shortlist place by place?"
-    return bool(model.places is not None and config['shortlist'] and config['matcher'] == 'places')
 
 # %% ../../whale_nbs/13_seeing_why.ipynb #a7ebdd30
 def draw_photo(
@@ -250,7 +246,7 @@ def confusions(
     return found.assign(wrong=found.query_id.map(wrong.database_image_id), wrong_score=found.query_id.map(wrong.score),
                         match=found.query_id.map(own.database_image_id), match_rank=found.query_id.map(own['rank']))
 
-# %% ../../whale_nbs/13_seeing_why.ipynb #6d393d51
+# %% ../../whale_nbs/13_seeing_why.ipynb #bfa301e4
 def plot_confusions(
     data_dir, # competition layout
     predictions, labels, # query_id, database_image_id, score; query_id, database_image_id
@@ -259,7 +255,7 @@ def plot_confusions(
     shifts:int=4, # see `heat_map`; 1 or 2 do where the model's grid is fine, and are faster
 ) -> Figure: # place by place where the model compares so; with RootSIFT's matches where it is to use those
     "The worst confusions: the query and the wrong answer, the query and a photo of its own whale, with heat maps."
-    photos, table, places = load_photos(data_dir), confusions(data_dir, predictions, labels, n), by_places(model, config)
+    photos, table, places = load_photos(data_dir), confusions(data_dir, predictions, labels, n), by_places(config)
     h, w = drawn_size(photos.loc[table.query_image_id].median(numeric_only=True), config)
     across = 2 if h > w else 1
     down = -(-len(table) // across)

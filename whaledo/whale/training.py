@@ -9,7 +9,7 @@ __all__ = ['base_recipe', 'recipes', 'input_shape', 'decode', 'TrainingPhotos', 
            'train_epoch', 'make_exam', 'validate', 'provenance', 'save_checkpoint', 'load_checkpoint', 'plot_curves',
            'settle_recipe', 'read_history', 'finish', 'one_epoch', 'train', 'make_probable', 'demo_model']
 
-# %% ../../whale_nbs/05_training.ipynb #cabc8543
+# %% ../../whale_nbs/05_training.ipynb #435041e5
 import hashlib, json, math, os, shutil
 import matplotlib.pyplot as plt
 import numpy as np
@@ -41,7 +41,7 @@ from .demo import demo_survey
 from .confidence import calibrate
 from .evaluation import query_results
 from .inference import PhotoDataset, build_model, default_config, embed_batch, n_cpus, normalise
-from .inference import finder, place_similarity, rank_scenario, save_model
+from .inference import by_places, finder, place_similarity, rank_scenario, save_model
 from .scenarios import split_whales, standard_scenarios
 from .survey import load_survey
 
@@ -353,17 +353,17 @@ def make_exam(
     if not scenarios: return None
     return SimpleNamespace(photos=decode(df, config), df=df, scenarios=scenarios)
 
-# %% ../../whale_nbs/05_training.ipynb #57a532cf
+# %% ../../whale_nbs/05_training.ipynb #110db46a
 def validate(
     model, # as a rule the averaged one
     exam:SimpleNamespace, # of `make_exam`
     config:dict, device,
 ) -> float: # mAP@20
     "How well whales that were not trained on are found again."
-    parts = [embed_batch(p, model, config, torch.device(device), half=False)
-             for p in np.array_split(exam.photos, len(exam.photos) // 64 + 1)]
+    batches = np.array_split(exam.photos, len(exam.photos) // 64 + 1)
+    parts, views = zip(*(embed_batch(p, model, config, torch.device(device), False, by_places(config)) for p in batches))
     vectors = pd.DataFrame(np.concatenate(parts), index=exam.df.image_id)
-    points = finder(exam.df.set_index('image_id'), [(model, config)], workers=0)
+    points = finder(exam.df.set_index('image_id'), config, [torch.cat(v) for v in zip(*views)])
     answer = partial(rank_scenario, options=config, points=points)
     return query_results(vectors, exam.df, exam.scenarios, answer).ap.mean()
 
