@@ -12,13 +12,195 @@ import urllib.request
 from contextlib import contextmanager
 from pathlib import Path
 
-import pandas as pd
 import psutil
 import pytest
 
 from whaledo.challenge import InputError
 from whaledo.whale import review as R
 from whaledo.whale.catalogue import Catalogue, decide, history, photos, rebuild
+
+NOBODY = dict(same=0, new=0, different=0, skipped=0, last="")
+
+
+@pytest.fixture(scope="module")
+def ready(tmp_path_factory):
+    "A catalogue to copy: importing takes a second."
+    return R.demo_catalogue(tmp_path_factory.mktemp("demo"))
+
+
+def fresh(ready, folder):
+    "A copy of it; the photos are found by absolute paths."
+    with Catalogue(ready) as cat:
+        cat.db.execute("VACUUM INTO ?", [str(folder/"belugas.db")])
+    return folder/"belugas.db"
+
+
+@pytest.fixture
+def r(ready, tmp_path):
+    r = R.start(fresh(ready, tmp_path), "ana")
+    R.screen(r)
+    yield r
+    r.catalogue.close()
+
+
+def whale(r, i=0):
+    return photos(r.catalogue, [i]).whale_id[0]
+
+
+def state(cat):
+    return cat.db.execute("SELECT * FROM state ORDER BY 1").fetchall(), cat.db.execute("SELECT * FROM rejected ORDER BY 1, 2").fetchall()
+
+
+def named(r):
+    "Go on to a photo with a named candidate; the photo, the whale."
+    while not any(c["whale"] for c in r.shown):
+        R.act(r, "skip", r.order[0])
+    return r.order[0], next(c["whale"] for c in r.shown if c["whale"])
+
+
+# ---- the logic
+
+def test_every_decision_is_in_the_log_with_what_was_shown(r):
+    photo, name = named(r)
+    ranking = [c["whale"] or [p["id"] for p in c["photos"]] for c in r.shown]
+    probability = next(c["probability"] for c in r.shown if c["whale"] == name)
+    now = R.act(r, "different", photo, whale=name)
+    assert now["photo"]["id"] == photo and name not in [c["whale"] for c in now["candidates"]]
+    entry = history(r.catalogue).iloc[-1]
+    assert (entry.who, entry.kind, entry.model, entry.score) == ("ana", "reject", "pretended", pytest.approx(probability))
+    assert entry.payload["ranking"] == ranking and entry.payload["was"] is None
+    now = R.act(r, "new", photo)
+    assert now["photo"]["id"] != photo and whale(r, photo).startswith("new-") and "score" not in history(r.catalogue).payload.iloc[-1]
+    assert (now["today"]["new"], now["today"]["different"]) == (1, 1)
+    before = state(r.catalogue)
+    rebuild(r.catalogue)
+    assert state(r.catalogue) == before
+
+
+def test_unnamed_photos_go_along_and_come_back_together(r):
+    photo, (a, b) = r.order[0], r.order[3:5]
+    left = len(r.order)
+    now = R.act(r, "new", photo, photos=[a, b])
+    assert not now["trouble"] and now["left"] == left - 3
+    assert whale(r, photo) == whale(r, a) == whale(r, b) != ""
+    again = R.start(r.catalogue.file, "ana")  # what the next kernel sees
+    assert not {photo, a, b} & {*again.order}
+    now = R.act(again, "undo", again.order[0])
+    assert now["photo"]["id"] == photo and now["left"] == left and now["today"] == NOBODY
+    assert "and 2 more" in now["message"]
+    assert [whale(r, i) for i in (photo, a, b)] == ["", "", ""]
+    again.catalogue.close()
+
+
+def test_a_group_is_named_as_a_whole_or_not_at_all(r):
+    photo, a = r.order[0], r.order[5]
+    with Catalogue(r.catalogue.file) as bob:
+        decide(bob, "assign", "bob", photo_id=a, whale="Luna")
+    entries, now = len(history(r.catalogue)), R.act(r, "new", photo, photos=[a])
+    assert now["trouble"] and "Luna by now" in now["message"] and now["photo"]["id"] == photo
+    assert len(history(r.catalogue)) == entries and whale(r, photo) == ""
+
+
+def test_somebody_else_was_quicker(r):
+    photo, name = named(r)
+    with Catalogue(r.catalogue.file) as bob:
+        decide(bob, "assign", "bob", photo_id=photo, whale="Luna")
+    now = R.act(r, "same", photo, whale=name)
+    assert now["trouble"] and now["message"].count(".") <= 2 and f"photo {photo} is Luna by now" in now["message"]
+    assert now["photo"]["id"] != photo and whale(r, photo) == "Luna"
+    now = R.act(r, "same", photo, whale=name)  # a key that was meant for the photo before
+    assert now["trouble"] and "Another photo has come up" in now["message"]
+    assert history(r.catalogue).who.tolist()[-1] == "bob"
+
+
+def test_undo_takes_back_the_own_decisions_only_and_shows_the_photo(r):
+    first, second = r.order[:2]
+    R.act(r, "new", first)
+    R.act(r, "skip", second)
+    with Catalogue(r.catalogue.file) as bob:
+        decide(bob, "assign", "bob", photo_id=r.order[0], whale="Luna")
+    assert R.act(r, "undo", next(iter(r.order)))["photo"]["id"] == second
+    assert R.act(r, "undo", second)["photo"]["id"] == first
+    now = R.act(r, "undo", first)
+    assert now["trouble"] and now["message"] == "ana has no decision left to undo." and now["today"] == NOBODY
+
+
+def test_look_alikes_without_a_name_are_set_aside_and_nothing_is_written(r):
+    while not any(not c["whale"] for c in r.shown):
+        R.act(r, "skip", r.order[0])
+    photo, group = r.order[0], next([p["id"] for p in c["photos"]] for c in r.shown if not c["whale"])
+    entries = len(history(r.catalogue))
+    now = R.act(r, "different", photo, photos=group)
+    assert now["photo"]["id"] == photo and not now["trouble"]
+    assert group not in [[p["id"] for p in c["photos"]] for c in now["candidates"]]
+    assert len(history(r.catalogue)) == entries
+
+
+def test_merge_split_note_and_names(r):
+    photo, name = named(r)
+    other = photos(r.catalogue).query("whale_id not in ('', @name)").whale_id.iloc[0]
+    ids = photos(r.catalogue).query("whale_id == @name").photo_id.tolist()
+    assert not R.act(r, "merge", photo, whales=[other, name], whale=name)["trouble"]
+    assert other not in set(photos(r.catalogue).whale_id)
+    assert not R.act(r, "undo", photo)["trouble"] and other in set(photos(r.catalogue).whale_id)
+    R.act(r, "split", photo, whale=name, photos=ids[:1], name="Luna")
+    assert whale(r, ids[0]) == "Luna"
+    now = R.act(r, "note", photo, text=" a scar ")
+    assert [(n["who"], n["text"]) for n in now["photo"]["notes"]] == [("ana", "a scar")]
+    assert R.act(r, "undo", photo)["photo"]["notes"] == []
+    assert R.act(r, "same", photo, whale="Lona")["trouble"] and whale(r, photo) == ""  # a slip of the pen makes no whale
+    assert R.act(r, "new", photo, whale="Luna")["trouble"]
+    assert not R.act(r, "same", photo, whale="Luna")["trouble"] and whale(r, photo) == "Luna"
+
+
+def test_filters(r):
+    df = photos(r.catalogue).set_index("photo_id")
+    everything = set(r.order)
+    R.act(r, "skip", skipped := r.order[0])
+    R.act(r, "choose", r.order[0], place="Susitna", since="2018-01-01", until="2018-12-31")
+    expected = df.loc[[*everything]].query("place == 'Susitna' and '2018-01-01' <= date <= '2018-12-31'")
+    assert set(r.order) == set(expected.index) and len(r.order) > 3
+    now = R.act(r, "choose", r.order[0], **{**R.FILTERS, "show": "skipped"})
+    assert r.order == [skipped] and now["left"] == 1
+    R.act(r, "choose", r.order[0], show="waiting")
+    assert set(r.order) == everything - {skipped}
+    now = R.act(r, "choose", r.order[0], since="2035-01-01")
+    assert now["photo"] is None and now["candidates"] == [] and "No photo" in now["message"]
+    assert R.act(r, "skip", None)["trouble"]
+    assert R.act(r, "choose", None, **R.FILTERS)["left"] == len(everything)
+
+
+def test_to_the_last_photo(r):
+    R.act(r, "choose", r.order[0], viewpoint="left")
+    while r.order:
+        name = next((c["whale"] for c in r.shown if c["whale"]), "")
+        now = R.act(r, "same", r.order[0], whale=name) if name else R.act(r, "new", r.order[0])
+    assert now["photo"] is None and now["left"] == 0 and not now["trouble"]
+    assert (photos(r.catalogue).query("viewpoint == 'left'").whale_id != "").all()
+
+
+def test_nothing_to_review(tmp_path):
+    with pytest.raises(InputError, match="no such catalogue"):
+        R.start(tmp_path/"nowhere.db")
+    Catalogue(tmp_path/"empty.db").close()
+    with pytest.raises(InputError, match="no photo has been matched"):
+        R.start(tmp_path/"empty.db")
+    with pytest.raises(InputError, match="no photo has been matched"):
+        R.review(tmp_path/"empty.db")
+
+
+def test_ten_thousand_photos_are_on_the_screen_at_once(tmp_path):
+    file = R.crowd(tmp_path/"many.db", 10_000, 200)
+    began = time.perf_counter()
+    r = R.start(file, "ana")
+    now = R.screen(r)
+    assert time.perf_counter() - began < 2 and now["left"] == 200 and now["candidates"]
+    began = time.perf_counter()
+    for i in range(10):
+        now = R.act(r, "skip", now["photo"]["id"])
+    assert time.perf_counter() - began < 3 and now["today"]["skipped"] == 10
+    r.catalogue.close()
+
 
 # ---- in a browser
 
@@ -40,7 +222,7 @@ def chromium():
 
 @contextmanager
 def lab(folder):
-    "A JupyterLab server of its own; its address."
+    "A JupyterLab server of its own: its address, its process."
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         port = s.getsockname()[1]
@@ -63,7 +245,7 @@ def lab(folder):
             except OSError:
                 assert server.poll() is None, (folder/"lab.log").read_text()[-2000:]
                 time.sleep(.25)
-        yield address
+        yield address, server
     finally:
         family = psutil.Process(server.pid).children(recursive=True)
         server.terminate()
@@ -88,7 +270,8 @@ class Screen:
         self.page.locator("#jp-main-statusbar", has_text="| Idle").wait_for(timeout=60_000)
         if theme == "dark":
             self.command("apputils:change-theme", theme="JupyterLab Dark")
-        self.command("application:toggle-left-area")
+        if self.page.locator("#jp-left-stack").is_visible():
+            self.command("application:toggle-left-area")
 
     def command(self, name, **args):
         self.page.evaluate("([name, args]) => { window.jupyterapp.commands.execute(name, args) }", [name, args])
@@ -110,3 +293,197 @@ class Screen:
         if folder := os.environ.get("WHALEDO_SCREENSHOTS"):
             self.page.wait_for_timeout(400)
             self.page.screenshot(path=Path(folder)/f"{name}.png")
+
+    def text(self, selector):
+        return self.page.locator(selector).first.inner_text()
+
+    def photo(self):
+        return int(self.page.locator(".wr-stage .wr-frame").first.get_attribute("data-photo"))
+
+    def cards(self):
+        return [c.get_attribute("data-whale") for c in self.page.locator(".wr-card").all()]
+
+    def click(self, name):
+        self.page.locator(".wr-actions").get_by_role("button", name=name).click()
+        return self.settle()
+
+    def press(self, *keys):
+        for key in keys:
+            self.page.keyboard.press(key)
+        return self.settle()
+
+
+def by_mouse(s, i):
+    "Review a photo by mouse; what the log should say."
+    photo, whales = s.photo(), s.cards()
+    known = next((n for n, w in enumerate(whales) if w), None)
+    if i % 4 == 3:
+        s.click("Skip")
+        return [("skip", photo, None)]
+    if known is None or i % 4 == 2:
+        s.click("New whale")
+        return [("assign", photo, "new")]
+    s.page.locator(".wr-card").nth(known).locator(".wr-thumb").first.click()
+    if i % 4 == 1 and any(whales[known + 1:]):  # not this one, but the next
+        s.click("Not this whale")
+        return [("reject", photo, whales[known]), *by_mouse(s, 0)]
+    s.click("Same whale")
+    return [("assign", photo, whales[known])]
+
+
+def by_keyboard(s, i):
+    "The same with keys."
+    photo, whales = s.photo(), s.cards()
+    known = next((n for n, w in enumerate(whales) if w), None)
+    if i % 4 == 3:
+        s.press("s")
+        return [("skip", photo, None)]
+    if known is None or i % 4 == 2:
+        s.press("w")
+        return [("assign", photo, "new")]
+    if i % 4 == 1:
+        s.press("1", *["j"]*known, "n")
+        return [("reject", photo, whales[known]), *by_keyboard(s, 2)]
+    s.press(str(known + 1), "Enter" if i % 8 else "y")
+    return [("assign", photo, whales[known])]
+
+
+def written(file):
+    "What the log says, as `by_mouse` does; new whales are just new."
+    with Catalogue(file) as cat:
+        log = history(cat)
+    log = log[log.who == "ana"]
+    out = []
+    for e in log.itertuples():
+        name = "new" if str(e.payload.get("whale")).startswith(f"new-{e.seq:05d}") else e.payload.get("whale")
+        out.append((e.kind, e.payload.get("photo_id"), name))
+    return out
+
+
+def untrained(folder):
+    from whaledo.whale.inference import build_model, save_model
+    from whaledo.whale.training import recipes
+    save_model(build_model(recipes["demo"]), recipes["demo"], folder)
+    return folder
+
+
+def kill_kernel(server):
+    "As a computer that is switched off would: without a chance to finish anything."
+    kernels = [p for p in psutil.Process(server.pid).children(recursive=True) if "ipykernel_launcher" in " ".join(p.cmdline())]
+    assert len(kernels) == 1
+    kernels[0].send_signal(signal.SIGKILL)
+
+
+def test_ten_by_mouse_ten_by_keyboard_two_undone_and_the_kernel_killed(chromium, ready, tmp_path):
+    file = fresh(ready, tmp_path)
+    untrained(tmp_path/"model")
+    write_notebook(tmp_path/"review.ipynb", NOTEBOOK.format(file="belugas.db", more=", model_folder='model'"))
+    with lab(tmp_path) as (address, server):
+        s = Screen(chromium, address, "review.ipynb").run()
+        kept = len([*(tmp_path/"belugas.thumbnails").rglob("*.jpg")])
+        assert 2 <= kept < 100  # of 300: what is not seen is not loaded
+        s.shot("review-light")
+        expected = [e for i in range(10) for e in by_mouse(s, i)]
+        s.root.focus()
+        expected += [e for i in range(10) for e in by_keyboard(s, i)]
+        assert written(file) == expected
+
+        last = s.photo()
+        s.click("Undo")
+        assert "Taken back" in s.text(".wr-status")
+        s.press("u")
+        assert s.photo() != last
+        expected += [("undo", None, None)]*2
+        assert written(file) == expected
+
+        look_closer(s)
+        what_goes_wrong_is_said(s)
+        assert written(file) == expected
+        assert s.page.locator(".jp-Cell").count() == 1  # no key went to JupyterLab: a, b, d, x would have
+        shown = s.text(".wr-tally"), s.photo()
+        kill_kernel(server)
+        s.page.close()
+
+        s = Screen(chromium, address, "review.ipynb", "dark").run()
+        s.shot("review-dark")
+        assert s.text(".wr-tally") == shown[0]
+        assert written(file) == expected
+        r = R.start(file, "ana")
+        assert s.photo() == R.screen(r)["photo"]["id"]
+        decided = {p for (kind, p, _) in expected[:-2] if kind == "assign"}
+        back = decided & set(r.order)
+        assert len(back) <= 2 and (photos(r.catalogue, list(decided - back)).whale_id != "").all()
+        before = state(r.catalogue)
+        rebuild(r.catalogue)
+        assert state(r.catalogue) == before
+        r.catalogue.close()
+
+
+def look_closer(s):
+    "Zoom and pan move both photos; every picture says what it shows; a heat map lies over both."
+    at = lambda: [e.evaluate("e => getComputedStyle(e).transform.split(',').map(x => parseFloat(x.replace('matrix(', '')))")  # noqa: E731
+                  for e in s.page.locator(".wr-stage").all()]
+    s.root.focus()
+    begin = at()
+    s.press("+", "+", "ArrowLeft")
+    left, right = at()
+    assert left[0] == right[0] > 1.9 and left == pytest.approx(right, abs=1) and left[4] > begin[0][4]
+    box = s.page.locator(".wr-pane").last.bounding_box()
+    s.page.mouse.move(box["x"] + 60, box["y"] + 90)
+    s.page.mouse.wheel(0, -200)
+    s.page.mouse.down()
+    s.page.mouse.move(box["x"] + 90, box["y"] + 190, steps=4)
+    s.page.mouse.up()
+    moved = at()
+    assert moved[0][0] > left[0] and moved[0] == pytest.approx(moved[1], abs=1) and moved[0][5] > left[5]
+    s.press("r", "c", "b")
+    assert at()[1][0] == pytest.approx(0, abs=1e-6) and at()[0][0] > 1  # the candidate lies on its side
+    s.press("0")
+    assert at()[0] == begin[0]
+    s.press("h")
+    s.page.wait_for_function("() => document.querySelectorAll('img.wr-heat').length == 2", timeout=60_000)
+    s.press("h")
+    assert s.page.locator("img.wr-heat").count() == 0
+    assert s.page.evaluate("() => [...document.querySelectorAll('.wr img')].every(i => i.alt.length > 10)")
+    assert s.page.evaluate("() => [...document.querySelectorAll('.wr button')].every(b => b.innerText.trim() || b.ariaLabel)")
+    s.press("?")
+    assert "same whale as the candidate" in s.text("dialog")
+    s.shot("review-keys")
+    s.press("Escape")
+
+
+def what_goes_wrong_is_said(s):
+    s.press("a")
+    s.page.keyboard.type("nobody")
+    s.press("Enter")
+    assert "There is no whale 'nobody'" in s.text(".wr-status.wr-trouble")
+    photo = s.photo()
+    s.press("f")
+    assert s.page.locator(".wr-filters").is_visible()
+    s.page.locator("select[name=show]").select_option("skipped")
+    s.settle()
+    s.page.wait_for_function("() => document.querySelector('.wr-tally b').innerText == '4'")
+    s.page.get_by_role("button", name="Clear").click()
+    s.settle()
+    s.press("Escape", "f")
+    assert s.photo() != photo or s.page.locator(".wr-filters").is_hidden()
+
+
+def test_a_photo_that_cannot_be_read_says_so(chromium, ready, tmp_path):
+    file = fresh(ready, tmp_path)
+    r = R.start(file, "ana")
+    first = R.screen(r)["photo"]["id"]
+    with R.writing(r.catalogue) as db:
+        db.execute("UPDATE photos SET path = 'gone.jpg' WHERE photo_id = ?", (first,))
+        db.execute("UPDATE names SET path = 'gone.jpg' WHERE photo_id = ?", (first,))
+    r.catalogue.close()
+    write_notebook(tmp_path/"review.ipynb", NOTEBOOK.format(file="belugas.db", more=""))
+    with lab(tmp_path) as (address, _):
+        s = Screen(chromium, address, "review.ipynb").run()
+        assert s.photo() == first
+        assert "gone.jpg is not there" in s.text(".wr-frame:last-child .wr-broken")
+        s.root.focus()
+        s.press("h")
+        assert "need the folder of the model" in s.text(".wr-status.wr-trouble")
+        s.press("w")
+        assert written(file) == [("assign", first, "new")]

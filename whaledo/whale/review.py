@@ -6,9 +6,10 @@
 __all__ = ['STEEP', 'HALF', 'PLACES', 'TEMPORARY', 'FILTERS', 'SKIPPED', 'LEFT', 'serial', 'ACTIONS', 'AGAIN', 'SIZES', 'STATIC',
            'pretend_matches', 'demo_catalogue', 'Review', 'refresh', 'start', 'facts', 'suggestions', 'midnight',
            'tally', 'notes', 'proposal', 'screen', 'same', 'new', 'different', 'skip', 'take_back', 'merge', 'split',
-           'note', 'choose', 'act', 'picture', 'thumbnail', 'sources', 'overlay', 'heat_maps', 'ReviewTable', 'review']
+           'note', 'choose', 'act', 'picture', 'thumbnail', 'sources', 'overlay', 'heat_maps', 'ReviewTable', 'review',
+           'crowd']
 
-# %% ../../whale_nbs/07_match_review.ipynb #4de847dc
+# %% ../../whale_nbs/07_match_review.ipynb #6bec27a3
 import contextlib, getpass, io, itertools, json, os, tempfile, threading
 import anywidget, traitlets
 import numpy as np
@@ -21,8 +22,8 @@ from pathlib import Path
 from PIL import Image, ImageOps
 from scipy.special import expit
 from ..challenge import InputError
-from .catalogue import (NEW, PHOTOS, UNKNOWN, Catalogue, _ask, _outside, _sentence, decide, import_wildlife,
-                                     names, photos, undo, writing)
+from .catalogue import (NEW, PHOTOS, UNKNOWN, Catalogue, _apply, _ask, _log, _outside, _sentence, decide,
+                                     import_wildlife, names, photos, undo, writing)
 from .demo import demo_survey
 from .matching import WHO, candidates, models, queue
 from .survey import load_survey
@@ -139,15 +140,15 @@ def start(
     r.choices = {c: sorted({row[c] for row in r.proposed.values() if row[c]}) for c in ('viewpoint', 'place')}
     return r
 
-# %% ../../whale_nbs/07_match_review.ipynb #ae8cea58
+# %% ../../whale_nbs/07_match_review.ipynb #31847ae8
 def facts(
     catalogue, # an open Catalogue
     photo_ids, # of which photos
-) -> dict: # {photo_id: dict(id, whale, viewpoint, taken, place, name)}, in their order
+) -> dict: # {photo_id: dict(id, whale, viewpoint, taken, place, wide, name)}, in their order
     "What is known of photos."
     rows = _ask(catalogue, PHOTOS + ' WHERE photo_id IN (SELECT value FROM json_each(?))', (json.dumps(list(photo_ids)),))
-    known = {i: dict(id=i, whale=w, viewpoint=v, taken=t, place=p, name=os.path.basename(path))
-             for i, w, v, t, p, _, _, _, path in rows}
+    known = {i: dict(id=i, whale=w, viewpoint=v, taken=t, place=p, wide=width > height, name=os.path.basename(path))
+             for i, w, v, t, p, height, width, _, path in rows}
     return {i: known[i] for i in photo_ids}
 
 def suggestions(
@@ -190,7 +191,7 @@ def tally(
         if what: count[what] += 1
     return count | dict(last=last)
 
-# %% ../../whale_nbs/07_match_review.ipynb #804c96a2
+# %% ../../whale_nbs/07_match_review.ipynb #81666a49
 def notes(
     catalogue, # an open Catalogue
     photo_id:int,
@@ -205,8 +206,8 @@ def proposal(
     row:dict, # of `queue`
 ) -> str:
     "What the model thinks of a photo."
-    what = {'whale': f"same as {row['whale']}", 'each other': "same as other photos that nobody has named"}
-    return f"{what.get(row['proposal'], 'a new whale')}, {row['probability']:.0%}"
+    what = {'whale': f"same as {row['whale']}", 'each other': "same as other unnamed photos"}
+    return f"{what.get(row['proposal'], 'a new whale')}, {100*row['probability']:.0f} %"
 
 # %% ../../whale_nbs/07_match_review.ipynb #14d40f19
 LEFT = """SELECT j.value FROM json_each(?) j LEFT JOIN state s ON s.photo_id = j.value
@@ -227,11 +228,12 @@ def screen(
     if r.order[1:]: out['next'] = [r.order[1], *(c['photos'][0]['id'] for c in suggestions(r, r.order[1]))]
     return out | dict(candidates=r.shown)
 
-# %% ../../whale_nbs/07_match_review.ipynb #59520ba0
-def _about(r, whale): # model, score and ranking of a decision on what was shown
+# %% ../../whale_nbs/07_match_review.ipynb #7be8780b
+def _about(r, whale='', photos=()): # model, ranking and score of a decision on what was shown
     shown = [c['whale'] or [p['id'] for p in c['photos']] for c in r.shown]
-    score = next((c['probability'] for c in r.shown if c['whale'] == whale), None)
-    return dict(model=r.model, ranking=shown) | (dict(score=score) if score is not None else {})
+    meant = [c['probability'] for c in r.shown
+             if (c['whale'] == whale if whale else not c['whale'] and {p['id'] for p in c['photos']} & {*photos})]
+    return dict(model=r.model, ranking=shown) | (dict(score=meant[0]) if meant else {})
 
 def _exists(r, whale): # does anybody bear this name?
     return bool(_ask(r.catalogue, 'SELECT 1 FROM state WHERE whale = ?', (whale,)))
@@ -245,7 +247,7 @@ def same(
     decide(r.catalogue, 'assign', r.who, was=None, photo_id=r.order[0], whale=whale, **_about(r, whale))
     return f"Photo {r.order[0]} is {whale}."
 
-# %% ../../whale_nbs/07_match_review.ipynb #59756e23
+# %% ../../whale_nbs/07_match_review.ipynb #0e83100b
 def new(
     r:Review,
     whale:str='', # its name; '' for a number
@@ -254,7 +256,8 @@ def new(
     "The photo shows a whale that was not known before, and so may others."
     if whale and _exists(r, whale): raise InputError(f"There is a whale {whale!r} already; choose another name.")
     with writing(r.catalogue) as db:
-        first = decide(r.catalogue, 'assign', r.who, was=None, photo_id=r.order[0], whale=whale or NEW, **_about(r, ''))
+        first = decide(r.catalogue, 'assign', r.who, was=None, photo_id=r.order[0], whale=whale or NEW,
+                       **_about(r, photos=photos))
         name, = db.execute('SELECT whale FROM state WHERE photo_id = ?', (r.order[0],)).fetchone()
         for i in photos:
             decide(r.catalogue, 'assign', r.who, was=None, photo_id=i, whale=name, model=r.model, step=first)
@@ -280,7 +283,7 @@ def skip(r:Review) -> str:
     r.order.append(r.order.pop(0))
     return f"Photo {first} is left for later."
 
-# %% ../../whale_nbs/07_match_review.ipynb #2d653542
+# %% ../../whale_nbs/07_match_review.ipynb #28573bac
 def take_back(r:Review) -> str:
     "Undo, and show the photo again."
     with writing(r.catalogue):
@@ -290,6 +293,7 @@ def take_back(r:Review) -> str:
         begin = last[3].get('step', last[1])
         together = [last, *(d for d in itertools.takewhile(lambda d: d[1] >= begin, decisions)
                             if begin in (d[1], d[3].get('step')))]
+        decisions.close() # a table that is being read cannot be replaced
         for _, seq, _, _ in together: undo(r.catalogue, r.who, seq)
     _, _, kind, p = together[-1]
     refresh(r, p.get('photo_id', next(iter(r.order), None)))
@@ -406,7 +410,7 @@ def sources(
     for i, h, *paths in rows: found.setdefault(i, (h, {}))[1].update(dict.fromkeys(_outside(catalogue, p) for p in paths if p))
     return {i: (h, [*paths]) for i, (h, paths) in found.items()}
 
-# %% ../../whale_nbs/07_match_review.ipynb #207bc35b
+# %% ../../whale_nbs/07_match_review.ipynb #696a2970
 def overlay(
     heat:np.ndarray, # (rows, columns), of `heat_map`
     photo, # viewpoint, height, width
@@ -419,14 +423,14 @@ def overlay(
     turned = config['portrait'] and photo.width > photo.height
     if turned: heat = np.rot90(heat, 1 if photo.viewpoint == 'left' else -1) # back from how the model saw it
     elif config['face'] and photo.viewpoint == 'left': heat = heat[:, ::-1]
-    share = np.clip(gaussian_filter(heat, min(heat.shape)/30) / top, -1, 1)
+    share = np.clip(gaussian_filter(heat, min(heat.shape)/16) / top, -1, 1)
     rgba = colormaps['RdBu_r']((1 + share) / 2)
     rgba[..., 3] = .8 * abs(share)**.7
     shape = (photo.width, photo.height) if photo.width < 800 else (800, round(800*photo.height/photo.width))
     Image.fromarray((255*rgba).astype('uint8')).resize(shape, Image.Resampling.BICUBIC).save(out := io.BytesIO(), 'PNG')
     return out.getvalue()
 
-# %% ../../whale_nbs/07_match_review.ipynb #1ee787ad
+# %% ../../whale_nbs/07_match_review.ipynb #d8b9a348
 def heat_maps(
     a, b, # rows of `photos`: file, viewpoint, height, width
     model, config:dict, # of `load_model`
@@ -436,7 +440,7 @@ def heat_maps(
     from whaledo.whale.inference import read_photo
     seen = [read_photo(p.file, p.viewpoint, config) for p in (a, b)]
     vectors = [look(model, views(s, config))[0] for s in seen]
-    maps = [heat_map(s, v, model, config, shifts=2) for s, v in zip(seen, vectors[::-1])]
+    maps = [heat_map(s, v, model, config, shifts=3) for s, v in zip(seen, vectors[::-1])]
     top = np.quantile(np.abs(maps), .99)
     return [overlay(m, p, config, top) for m, p in zip(maps, (a, b))]
 
@@ -499,3 +503,28 @@ def review(
 ) -> ReviewTable: # InputError when there is nothing to review
     "The review table: make it the last line of a cell."
     return ReviewTable(file, who, model, model_folder, thumbnails)
+
+# %% ../../whale_nbs/07_match_review.ipynb #6a7f6b80
+def crowd(
+    file, # catalogue to make
+    n:int, # photos
+    undecided:int, # of them, with 50 candidates each
+    each:int=10, # photos of a whale
+    seed:int=0,
+) -> Path: # `file`
+    "A large catalogue for measuring, with the pictures of the demo survey."
+    rng, df = np.random.default_rng(seed), load_survey(demo_survey(300))
+    row = lambda i, p: (i, f'{i:064x}', p.file, p.viewpoint, f'{p.date:%Y-%m-%d}', PLACES[i % 3], p.width, p.height, '')
+    with Catalogue(file) as cat, writing(cat) as db:
+        rows = (row(i, p) for i, p in zip(range(1, n + 1), itertools.cycle(df.itertuples())))
+        db.executemany('INSERT INTO photos VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)', rows)
+        whales = {f'whale{w:05d}': [*range(w*each + 1, (w + 1)*each + 1)] for w in range((n - undecided) // each)}
+        _log(db, 'ana', 'import', p := dict(photos=n, source='crowd', whales=whales, disputed=[]))
+        _apply(db, 'import', p)
+        for q in range(n - undecided + 1, n + 1):
+            some = each * rng.integers(0, (n - undecided) // each, 6)[:, None] + np.arange(1, 8)
+            near = {*some.flatten().tolist(), *rng.integers(n - undecided + 1, n + 1, 8).tolist()} - {q}
+            chance = rng.beta(.3, 1, len(near)).tolist()
+            db.executemany("INSERT INTO matches VALUES('simulated', ?, ?, ?, ?)", [(q, q, 0, 1), *zip([q]*len(near), near, chance, chance)])
+        decide(cat, 'note', WHO, model='simulated', text=f'{undecided} photos compared by nobody')
+    return Path(file)

@@ -45,7 +45,7 @@ from .inference import by_places, finder, place_similarity, rank_scenario, save_
 from .scenarios import split_whales, standard_scenarios
 from .survey import load_survey
 
-# %% ../../whale_nbs/05_training.ipynb #a17b17b8
+# %% ../../whale_nbs/05_training.ipynb #c4ec9bfd
 base_recipe = dict(default_config,
     epochs=40, batch_size=32, lr=4e-3, backbone_lr=1., # backbone_lr: factor for the backbone's own parameters
     weight_decay=.05, warmup=.1, # warmup: share of the run in which the learning rate rises
@@ -55,15 +55,16 @@ base_recipe = dict(default_config,
     loss='dynamic', temperature=.06, # temperature: of the comparison place by place, if there is one
     sampler='encounter', per_whale=4, # per_whale: photos a whale in a batch, where they are balanced
     erase=0., gray=0., compile=False, accumulate=1, # probabilities; accumulate: parts in which a batch is worked off
-    validate_every=5, valid=.1, pixels=None, seed=0) # valid: share of the whales; pixels: chooses input_size
+    validate_every=5, valid=None, pixels=None, seed=0) # valid: share of the whales, None: enough to calibrate; pixels: chooses size
 
 recipes = dict(
     demo=dict(base_recipe, backbone='test_resnet', embedding_size=256, input_size=[128, 48], epochs=26, mean=[.5]*3,
               std=[.25]*3, valid=.15, places=32, sampler='balanced', per_whale=2, shortlist=200, matcher='places', local_weight=10.),
     small=dict(base_recipe, backbone='mobilenetv2_100', backbone_args=dict(pad_type='same'), mean=[.5]*3, std=[.5]*3,
-               pixels=192*192, by_side=None, epochs=20, lr=2e-3, backbone_lr=.5),
+               pixels=192*192, by_side=None, epochs=20, lr=2e-3, backbone_lr=.5, places=64, sampler='balanced',
+               per_whale=2, shortlist=100, matcher='places', local_weight=10.),
     long=dict(base_recipe, backbone='mobilenetv2_100', backbone_args=dict(pad_type='same'), mean=[.5]*3, std=[.5]*3,
-              pixels=92_000, by_side=None, face=True, flips=0., half=True, epochs=40, lr=2e-3, backbone_lr=.5, valid=0.,
+              pixels=92_000, by_side=None, face=True, flips=0., half=True, epochs=40, lr=2e-3, backbone_lr=.5,
               places=64, sampler='balanced', per_whale=2, scales=[1., 1.2], shortlist=100, matcher='places', local_weight=10.),
     full=dict(base_recipe, backbone='tf_efficientnetv2_s', pixels=384*384, by_side=None, epochs=30, batch_size=64, lr=2e-3,
               backbone_lr=.2, margins=(.1, .45), scale=24., ema=.998, compile=True, places=64, sampler='balanced',
@@ -415,13 +416,14 @@ def plot_curves(
     right.set(title='Whales kept out of training', xlabel='epoch', ylabel='mAP@20', ylim=(0, 1), xlim=(0, None))
     return fig
 
-# %% ../../whale_nbs/05_training.ipynb #454d07e7
+# %% ../../whale_nbs/05_training.ipynb #2bc0e17d
 def settle_recipe(
     df, recipe, pretrained, folder:Path, name:str,
 ) -> dict: # the whole configuration; InputError when the folder holds a run with another one
     "The recipe with all that follows from the data filled in, checked against the one a folder was begun with."
     config = dict(recipe)
     if config['pixels']: config['input_size'], config['portrait'] = input_shape(df, config['pixels'])
+    if config['valid'] is None: config['valid'] = min(.25, max(.1, 30 / df.whale_id.nunique())) # 30: see `calibrate`
     if config['by_side'] is None: config['by_side'] = bool((df.viewpoint != 'top').all())
     config.update(pretrained=Path(pretrained).name if isinstance(pretrained, (str, Path)) else bool(pretrained),
                   data=provenance(df, name)['data'])

@@ -1,20 +1,20 @@
 // The review table in a browser. Python (whale_nbs/07_match_review) decides and tells what is to be seen in `screen`;
 // this file draws it, asks for the pictures that are on the screen, and says what the person wants.
 
-const KEYS = [ // key, what it does; shown by the help
-  ['Looking'],
-  ['1 … 9', 'look at candidate 1 … 9'], ['J  K', 'next, previous candidate (also ↓ ↑)'],
-  ['.  ,', 'next, previous photo of the candidate (also → ←)'],
-  ['+  −', 'closer, further away; both photos move together (also the wheel)'], ['0', 'whole photos again'],
-  ['← ↑ ↓ →', 'move both photos, once you are close (also by dragging)'],
-  ['R', 'turn the candidate; with Shift the photo on the left'],
-  ['C  B', 'more contrast, brighter; with Shift less'], ['H', 'heat maps on and off'], ['F', 'filters'],
-  ['Deciding'],
-  ['Enter, Y', 'same whale as the candidate'], ['N', 'not this whale'], ['W', 'a new whale'],
-  ['X', 'take a photo without a name along; with Shift all of its row'], ['A', 'another whale, by name'],
-  ['S', 'skip: leave it for later'], ['U', 'undo (also Ctrl+Z)'], ['M', 'merge whales'],
-  ['P', 'part photos from the candidate: split it'], ['T', 'take a note'], ['?', 'this help'],
-]
+const KEYS = { // what the help shows: keys, what they do
+  Looking: [
+    ['1 2 … 9', 'candidate 1, 2 … 9'], ['↓ ↑ J K', 'next, previous candidate'], ['→ ← . ,', 'next, previous photo of the candidate'],
+    ['+ −', 'closer, further away: both photos (also the wheel)'], ['← ↑ ↓ →', 'once you are close: move both photos (also by dragging)'],
+    ['0', 'whole photos again'], ['R', 'turn the candidate; with Shift the photo on the left'],
+    ['C B', 'more contrast, brighter; with Shift less'], ['H', 'heat maps on and off'], ['F', 'filters'],
+  ],
+  Deciding: [
+    ['Enter Y', 'same whale as the candidate'], ['N', 'not this whale'], ['W', 'a new whale'],
+    ['X', 'take an unnamed photo along; with Shift all of its row'], ['A', 'another whale, by name'], ['S', 'skip: leave it for later'],
+    ['U', 'undo (also Ctrl+Z)'], ['M', 'merge whales that are one'], ['P', 'part photos from the candidate: split it'],
+    ['T', 'take a note'], ['?', 'this help'],
+  ],
+}
 
 function h(tag, attributes = {}, ...children) { // an element
   const el = document.createElement(tag)
@@ -23,13 +23,13 @@ function h(tag, attributes = {}, ...children) { // an element
     else if (v === true) el.setAttribute(k, '')
     else if (v !== false && v != null) el.setAttribute(k, v)
   }
-  el.append(...children.flat().filter(c => c != null && c !== false))
+  el.append(...children.flat(Infinity).filter(c => c != null && c !== false))
   return el
 }
 const percent = p => `${Math.round(100 * p)} %`
 const day = p => p.taken.slice(0, 10) || 'no date'
 const about = p => [p.viewpoint, p.taken || 'no date', p.place].filter(Boolean).join(' · ')
-const some = (n, what) => `${n.toLocaleString('en')} ${what}${n === 1 ? '' : 's'}`
+const line = (...parts) => { const el = h('div', { class: 'wr-fact' }, parts); el.title = el.textContent; return el }
 const clamp = (x, low, high) => Math.min(high, Math.max(low, x))
 
 // Pictures come as messages with bytes, each once; the ones not seen for longest are given back.
@@ -108,7 +108,7 @@ function render({ model, el }) {
       label, key && h('kbd', { 'aria-hidden': 'true' }, key))
   const icon = (text, label, key, run) =>
     h('button', { type: 'button', class: 'wr-icon', 'aria-label': label, title: `${label} (${key})`, onclick: run }, text)
-  const slider = (name, label) => h('label', {}, label, h('input', { type: 'range', min: '.4', max: '2.5', step: '.1',
+  const slider = (name, label, sign) => h('label', { title: label }, sign, h('input', { type: 'range', min: '.4', max: '2.5', step: '.1',
     value: '1', 'aria-label': label, oninput: e => { tone[name] = +e.target.value; place() } }))
   const title = h('span', { class: 'wr-title' }), bar = h('i'), day_ = h('span', { class: 'wr-tally' })
   const progress = h('span', { class: 'wr-progress', role: 'progressbar', 'aria-label': 'decided today', 'aria-valuemin': '0' }, bar)
@@ -118,13 +118,14 @@ function render({ model, el }) {
     return { stage, caption, pane, figure: h('figure', {}, caption, pane,
       icon('⟳', i ? 'turn the candidate' : 'turn the photo', i ? 'R' : 'Shift+R', () => turn(i))) }
   })
+  const pair = h('div', { class: 'wr-panes' }, panes.map(p => p.figure))
   const list = h('div', { class: 'wr-list', role: 'list', 'aria-label': 'candidates' })
   const status = h('div', { class: 'wr-status', role: 'status', 'aria-live': 'polite' })
   const heatButton = button('Heat map', 'H', () => toggleHeat(), { 'aria-pressed': 'false' })
-  const contrast = slider('contrast', 'Contrast'), brightness = slider('brightness', 'Brightness')
+  const contrast = slider('contrast', 'Contrast (C)', '◐'), brightness = slider('brightness', 'Brightness (B)', '☀')
   const tools = h('div', { class: 'wr-tools', role: 'toolbar', 'aria-label': 'looking' },
     icon('−', 'further away', '−', () => zoom(1 / 1.4)), icon('+', 'closer', '+', () => zoom(1.4)),
-    button('Whole', '0', () => whole()), contrast, brightness, heatButton)
+    button('Whole', '0', () => whole()), heatButton, contrast, brightness)
   const buttons = {
     same: button('Same whale', 'Y', confirm, { class: 'wr-main' }),
     different: button('Not this whale', 'N', reject), new: button('New whale', 'W', () => act('new')),
@@ -142,7 +143,7 @@ function render({ model, el }) {
   const root = h('div', { class: 'wr', tabindex: '0', role: 'application', 'aria-label': 'Review table; press question mark for the keys',
     'data-lm-suppress-shortcuts': 'true' },
     h('header', {}, title, progress, day_, h('span', { class: 'wr-gap' }), filterButton, button('Keys', '?', () => help())),
-    filters, h('main', {}, h('div', { class: 'wr-look' }, h('div', { class: 'wr-panes' }, panes.map(p => p.figure)), tools), list),
+    filters, h('main', {}, h('div', { class: 'wr-look' }, pair, tools), list),
     actions, status, dialog)
   el.append(root)
   // only what is on the screen is loaded
@@ -182,7 +183,7 @@ function render({ model, el }) {
     })
     pane.addEventListener('pointerup', () => pane.classList.remove('wr-drag'))
   }
-  const pair = () => now.photo && compared() ? `${now.photo.id}-${compared().id}` : ''
+  const pairKey = () => now.photo && compared() ? `${now.photo.id}-${compared().id}` : ''
   function toggleHeat() {
     if (!now.heat) return say('Heat maps need the folder of the model: review(…, model_folder="runs/demo").', true)
     heatOn = !heatOn; drawHeat()
@@ -190,7 +191,7 @@ function render({ model, el }) {
   function drawHeat() {
     heatButton.setAttribute('aria-pressed', heatOn); root.classList.toggle('wr-hot', heatOn)
     for (const { stage } of panes) stage.querySelectorAll('.wr-heat').forEach(e => e.remove())
-    const key = pair(), have = heat.get(key)
+    const key = pairKey(), have = heat.get(key)
     if (!heatOn || !key) return
     if (Array.isArray(have)) panes.forEach(({ stage }, i) => stage.append(h('img', { class: 'wr-heat', src: have[i],
       alt: 'heat map: red speaks for the same whale, blue against it' })))
@@ -203,7 +204,7 @@ function render({ model, el }) {
 
   // ---- drawing what there is
   function fill({ stage, caption, figure }, photo, alt, ...text) {
-    caption.replaceChildren(...text.flat().filter(Boolean))
+    caption.replaceChildren(...text.flat(Infinity).filter(Boolean))
     figure.classList.toggle('wr-none', !photo)
     if (stage.photo === photo?.id) return
     stage.photo = photo?.id
@@ -259,8 +260,7 @@ function render({ model, el }) {
     })
     if (c) list.children[chosen].scrollIntoView({ block: 'nearest' })
     fill(panes[1], p, p && `${c.whale || 'not named yet'}, photo ${p.id}: ${about(p)}`,
-      p && [h('b', {}, c.whale || 'not named yet'), h('span', { class: 'wr-percent' }, percent(p.probability)),
-        h('span', { class: 'wr-facts' }, about(p))])
+      p && [line(h('b', {}, c.whale || 'not named yet'), ` photo ${p.id}, this pair ${percent(p.probability)}`), line(about(p))])
     const along = c && !c.whale ? new Set([p.id, ...ticked]).size : 0
     buttons.same.firstChild.textContent = along > 1 ? `Same new whale (${along + 1} photos)` : 'Same whale'
     place(); drawHeat()
@@ -268,6 +268,7 @@ function render({ model, el }) {
   function draw() {
     const fresh = now.photo?.id !== panes[0].stage.photo, t = now.today, done = t.same + t.new, p = now.photo
     if (fresh) { view = { z: 1, x: 0, y: 0 }; turns = [0, 0]; ticked.clear() }
+    pair.classList.toggle('wr-wide', !!p?.wide)
     title.replaceChildren(h('b', {}, now.file), ` ${now.who}`)
     title.title = `ranked by ${now.model}`
     progress.setAttribute('aria-valuemax', done + now.left); progress.setAttribute('aria-valuenow', done)
@@ -275,8 +276,7 @@ function render({ model, el }) {
     day_.replaceChildren(h('b', {}, now.left.toLocaleString('en')), ' left · today ', h('b', {}, done),
       ` named (${t.new} new), ${t.different} told apart, ${t.skipped} skipped`)
     fill(panes[0], p, p && `photo ${p.id}, to be named: ${about(p)}`,
-      p && [h('b', {}, `Photo ${p.id}`), h('span', { class: 'wr-proposal' }, `model: ${p.proposal}`), h('span', { class: 'wr-facts' }, about(p)),
-        p.notes.map(n => h('span', { class: 'wr-note' }, `“${n.text}” ${n.who}, ${n.day}`))])
+      p && [line(h('b', {}, `Photo ${p.id}`), ` model: ${p.proposal}`), line(about(p)), p.notes.map(n => h('span', { class: 'wr-note' }, `“${n.text}” ${n.who}, ${n.day}`))])
     watch.disconnect()
     list.replaceChildren(...now.candidates.map(card))
     if (!now.candidates.length) list.append(h('p', { class: 'wr-empty' }, p ? 'No candidate is left. Make it a new whale, or skip.'
@@ -292,7 +292,7 @@ function render({ model, el }) {
     chosen = fresh || keep < 0 ? Math.min(fresh ? 0 : chosen, Math.max(0, now.candidates.length - 1)) : keep
     photo = fresh ? 0 : Math.min(photo, (candidate()?.photos.length ?? 1) - 1)
     drawChoice()
-    say(now.message, now.trouble)
+    say(now.message || 'Click into the table and the keys work; ? lists them.', now.trouble)
     setTimeout(() => now.next.forEach((id, i) => { pictures.get(id, 'small'); if (i < 2) pictures.get(id, 'large') }), 150)
   }
   function drawFilters() {
@@ -315,7 +315,7 @@ function render({ model, el }) {
   // ---- questions
   function ask(heading, body, answer, run) {
     const form = h('form', { method: 'dialog', onsubmit: () => run() }, h('h3', {}, heading), body,
-      h('div', { class: 'wr-answers' }, button('Cancel', '', () => dialog.close()), answer && h('button', { class: 'wr-main', type: 'submit' }, answer)))
+      h('div', { class: 'wr-answers' }, button(answer ? 'Cancel' : 'Close', '', () => dialog.close()), answer && h('button', { class: 'wr-main', type: 'submit' }, answer)))
     dialog.replaceChildren(form); dialog.showModal()
     form.querySelector('[autofocus], input, textarea, button')?.focus()
   }
@@ -323,8 +323,9 @@ function render({ model, el }) {
     h('input', { name, value, autocomplete: 'off', spellcheck: 'false', ...extra }))
   const field = name => dialog.querySelector('form').elements[name].value.trim()
   function help() {
-    ask('Keys', h('dl', {}, KEYS.map(([key, what]) => what ? [h('dt', {}, key.split(/\s+(?!…|\d)|, /).map(k => h('kbd', {}, k))), h('dd', {}, what)]
-      : h('dt', { class: 'wr-part' }, key))), null)
+    const keys = text => text.split(' ').map(k => k === '…' ? k : h('kbd', {}, k))
+    ask('Keys', h('div', { class: 'wr-keys' }, Object.entries(KEYS).map(([part, rows]) => h('section', {}, h('h4', {}, part),
+      h('dl', {}, rows.map(([k, what]) => [h('dt', {}, keys(k)), h('dd', {}, what)]))))))
   }
   function askName() {
     if (!now.photo) return
@@ -337,7 +338,7 @@ function render({ model, el }) {
     const keep = text('whale', 'Name that stays', candidate()?.whale ?? '')
     ask('Which whales are one?', [h('div', { class: 'wr-checks' }, whales.map(w => h('label', { class: 'wr-check' },
       h('input', { type: 'checkbox', name: 'whales', value: w, checked: w === candidate()?.whale }), w))),
-    text('more', 'Others, with commas between'), keep], 'Merge', () => act('merge', { whale: field('whale'), whales: [
+    text('more', 'Others (commas between)'), keep], 'Merge', () => act('merge', { whale: field('whale'), whales: [
       ...[...dialog.querySelectorAll('[name=whales]:checked')].map(b => b.value), ...field('more').split(',').map(w => w.trim()).filter(Boolean)] }))
   }
   function askSplit() {
@@ -404,7 +405,7 @@ function render({ model, el }) {
     if (message.album) drawAlbum(message)
     if (message.heat) {
       heat.set(message.heat.join('-'), message.problem || buffers.map(b => URL.createObjectURL(new Blob([b], { type: 'image/png' }))))
-      if (message.heat.join('-') === pair()) { say(message.problem ? '' : now.message, now.trouble); drawHeat() }
+      if (message.heat.join('-') === pairKey()) { say(message.problem ? '' : now.message, now.trouble); drawHeat() }
     }
     if (message.sorry) { free(); say(message.sorry, true) }
   }
