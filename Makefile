@@ -120,7 +120,8 @@ report: setup ## draw what the last output found and missed
 	$(WHALEDO) report --data-dir $(DATA_DIR) $(RUN)
 
 match: setup ## find out who new photos show: make match PHOTOS=new-photos CATALOGUE=belugas.db
-	$(WHALEDO) match $(if $(PHOTOS),"$(PHOTOS)") --catalogue "$(CATALOGUE)" --model "$(MODEL)"
+	@test -n "$(PHOTOS)" || { echo "whaledo: name the new photos: make match PHOTOS=new-photos CATALOGUE=belugas.db" >&2; exit 2; }
+	$(WHALEDO) match "$(PHOTOS)" --catalogue "$(CATALOGUE)" --model "$(MODEL)"
 
 review: setup ## look at the matches and decide, in JupyterLab: make review CATALOGUE=belugas.db
 	$(WHALEDO) review --catalogue "$(CATALOGUE)" --model "$(MODEL)"

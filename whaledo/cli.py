@@ -406,27 +406,27 @@ def history(
         print(f"{d.seq:>6}  {d.at}  {d.who:<10}  {d.what}" + (f'  (undone by {d.undone_by})' if d.undone_by else ''))
     return dict(decisions=len(df), undone=int(df.undone_by.notna().sum()))
 
-# %% ../nbs/90_cli.ipynb #e2f7f323
+# %% ../nbs/90_cli.ipynb #74ae9451
 @command
 def match(
-    source:Path=None, # new photos: whatever import-photos takes; nothing: all photos without a decision
+    source:Path, # new photos: whatever import-photos takes; what is in the catalogue already is not read again
     catalogue:Path=Path('catalogue.db'), # made when it is missing
     model:Path=Path('submission_src'), # folder with weights.safetensors and config.json
     who:str='', # your name, for the log; the name of your account
     viewpoint:str='', # of all new photos of a plain folder: top, left or right
     place:str='', # where all new photos of a plain folder were taken
-    same_place:bool=False, # search only photos of the same place
-    any_view:bool=False, # search photos of all viewpoints, not only of the same one
-    days:float=None, # search only photos taken so many days before or after
+    viewpoints:str=None, # compare only the same viewpoint (same) or all (any); by default what the model was trained for
+    days:float=None, # compare only photos taken so many days apart, at most
+    only_place:str=None, # compare only photos of this place
     table:Path=None, # CSV for the proposals
 ):
     "Find out who new photos show: propose a known whale, each other, or a new whale, with probabilities."
     from whaledo.whale.catalogue import Catalogue
     from whaledo.whale.matching import match
-    if source: photos_at(source)
+    photos_at(source)
     with Catalogue(catalogue) as c:
-        if source: remarks(take_in(c, source, who or whoever(), viewpoint, place))
-        found = match(c, model, same_place=same_place, any_view=any_view, days=days)
+        remarks(take_in(c, source, who or whoever(), viewpoint, place))
+        found = match(c, model, viewpoints=viewpoints, days=days, place=only_place)
     if table: found.to_csv(table, index=False)
     for name, n in found.proposal.value_counts().items(): print(f'{n:>8,} photos: {name}')
     print(f'{catalogue}: ready for review; make review CATALOGUE={catalogue}')
