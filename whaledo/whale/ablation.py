@@ -24,7 +24,7 @@ from .scenarios import split_whales, standard_scenarios
 from .survey import load_survey
 from .training import recipes, train
 
-# %% ../../whale_nbs/14_ablation.ipynb #4fced2d3
+# %% ../../whale_nbs/14_ablation.ipynb #2e8eb7d4
 base = dict(recipes['demo'], epochs=12, valid=0., loss='dynamic', sampler='encounter', places=0, shortlist=0)
 
 rows = {
@@ -32,6 +32,8 @@ rows = {
     'places=32': dict(places=32, sampler='balanced', per_whale=2, shortlist=200),
     'loss=arcface': dict(loss='arcface'),
     'loss=arcface, places=32': dict(loss='arcface', places=32, sampler='balanced', per_whale=2, shortlist=200),
+    'loss=arcface, parts=3': dict(loss='arcface', parts=3),
+    'loss=arcface, parts=3, places=32': dict(loss='arcface', parts=3, places=32, sampler='balanced', per_whale=2, shortlist=200),
     'sampler=balanced': dict(sampler='balanced'),
     'loss=triplet': dict(loss='triplet', sampler='balanced'),
     'pool=avg': dict(pool='avg'),
