@@ -3,14 +3,16 @@
 
 const KEYS = { // what the help shows: keys, what they do
   Looking: [
-    ['1 2 … 9', 'candidate 1, 2 … 9'], ['↓ ↑ J K', 'next, previous candidate'], ['→ ← . ,', 'next, previous photo of the candidate'],
-    ['+ −', 'closer, further away: both photos (also the wheel)'], ['← ↑ ↓ →', 'once you are close: move both photos (also by dragging)'],
+    ['1 2 … 9', 'candidate 1, 2 … 9'], ['↓ ↑ J K', 'next, previous candidate'],
+    ['→ ← . ,', 'next, previous photo of the candidate'], ['+ −', 'closer, further away: both photos (also the wheel)'],
+    ['← ↑ ↓ →', 'once you are close: move both photos (also by dragging)'],
     ['0', 'whole photos again'], ['R', 'turn the candidate; with Shift the photo on the left'],
     ['C B', 'more contrast, brighter; with Shift less'], ['H', 'heat maps on and off'], ['F', 'filters'],
   ],
   Deciding: [
     ['Enter Y', 'same whale as the candidate'], ['N', 'not this whale'], ['W', 'a new whale'],
-    ['X', 'take an unnamed photo along; with Shift all of its row'], ['A', 'another whale, by name'], ['S', 'skip: leave it for later'],
+    ['X', 'tick an unnamed photo to go along; with Shift all of its row'], ['A', 'another whale, by name'],
+    ['S', 'skip: leave it for later'],
     ['U', 'undo (also Ctrl+Z)'], ['M', 'merge whales that are one'], ['P', 'part photos from the candidate: split it'],
     ['T', 'take a note'], ['?', 'this help'],
   ],
@@ -75,7 +77,7 @@ function frame(pictures, photo, size, alt, small) {
 function render({ model, el }) {
   const pictures = pictureStore(model)
   let now = model.get('screen'), busy = false, patience
-  let chosen = 0, photo = 0, ticked = new Set() // candidate, its photo, undecided photos that go along
+  let chosen = 0, photo = 0, ticked = new Set() // candidate, its photo, unnamed photos that go along
   let view = { z: 1, x: 0, y: 0 }, tone = { contrast: 1, brightness: 1 }, turns = [0, 0]
   let heatOn = false, heat = new Map() // 'a-b' -> [url, url] or a sentence
 
@@ -91,10 +93,15 @@ function render({ model, el }) {
   }
   const free = () => { busy = false; root.removeAttribute('aria-busy'); clearTimeout(patience) }
   const say = (text, trouble) => { status.textContent = text; status.classList.toggle('wr-trouble', !!trouble) }
+  const along = () => { // undecided photos that are named together with the one on the left
+    const ids = new Set(ticked)
+    if (candidate() && !candidate().whale) ids.add(compared().id)
+    return [...ids]
+  }
   const confirm = () => {
     const c = candidate()
     if (!c) return say('There is no candidate: make it a new whale, or skip.', true)
-    c.whale ? act('same', { whale: c.whale }) : act('new', { photos: [...new Set([compared().id, ...ticked])] })
+    c.whale ? act('same', { whale: c.whale, photos: along() }) : act('new', { photos: along() })
   }
   const reject = () => {
     const c = candidate()
@@ -108,10 +115,11 @@ function render({ model, el }) {
       label, key && h('kbd', { 'aria-hidden': 'true' }, key))
   const icon = (text, label, key, run) =>
     h('button', { type: 'button', class: 'wr-icon', 'aria-label': label, title: `${label} (${key})`, onclick: run }, text)
-  const slider = (name, label, sign) => h('label', { title: label }, sign, h('input', { type: 'range', min: '.4', max: '2.5', step: '.1',
-    value: '1', 'aria-label': label, oninput: e => { tone[name] = +e.target.value; place() } }))
+  const slider = (name, label, sign) => h('label', { title: label }, sign, h('input', { type: 'range', 'aria-label': label,
+    min: '.4', max: '2.5', step: '.1', value: '1', oninput: e => { tone[name] = +e.target.value; place() } }))
   const title = h('span', { class: 'wr-title' }), bar = h('i'), day_ = h('span', { class: 'wr-tally' })
-  const progress = h('span', { class: 'wr-progress', role: 'progressbar', 'aria-label': 'decided today', 'aria-valuemin': '0' }, bar)
+  const progress = h('span', { class: 'wr-progress', role: 'progressbar', 'aria-label': 'named today', 'aria-valuemin': '0' },
+    bar)
   const panes = [0, 1].map(i => {
     const stage = h('div', { class: 'wr-stage' }), caption = h('figcaption')
     const pane = h('div', { class: 'wr-pane' }, stage)
@@ -128,7 +136,7 @@ function render({ model, el }) {
     button('Whole', '0', () => whole()), heatButton, contrast, brightness)
   const buttons = {
     same: button('Same whale', 'Y', confirm, { class: 'wr-main' }),
-    different: button('Not this whale', 'N', reject), new: button('New whale', 'W', () => act('new')),
+    different: button('Not this whale', 'N', reject), new: button('New whale', 'W', () => act('new', { photos: [...ticked] })),
     skip: button('Skip', 'S', () => act('skip')), undo: button('Undo', 'U', () => act('undo')),
     name: button('By name', 'A', () => askName()), merge: button('Merge', 'M', () => askMerge()),
     split: button('Split', 'P', () => askSplit()), note: button('Note', 'T', () => askNote()),
@@ -137,11 +145,14 @@ function render({ model, el }) {
     ['same', 'different', 'new', 'skip'].map(k => buttons[k]), h('span', { class: 'wr-gap' }),
     ['undo', 'name', 'merge', 'split', 'note'].map(k => buttons[k]))
   const filters = h('form', { class: 'wr-filters', hidden: true, 'aria-label': 'filters', onsubmit: e => e.preventDefault() })
-  const filterButton = button('Filters', 'F', () => { filters.hidden = !filters.hidden; if (!filters.hidden) filters.querySelector('select').focus() },
-    { 'aria-expanded': 'false' })
+  const filterButton = button('Filters', 'F', () => {
+    filters.hidden = !filters.hidden
+    filterButton.setAttribute('aria-expanded', !filters.hidden)
+    if (!filters.hidden) filters.querySelector('select').focus()
+  }, { 'aria-expanded': 'false' })
   const dialog = h('dialog', { class: 'wr-dialog', onclose: () => root.focus({ preventScroll: true }) })
-  const root = h('div', { class: 'wr', tabindex: '0', role: 'application', 'aria-label': 'Review table; press question mark for the keys',
-    'data-lm-suppress-shortcuts': 'true' },
+  const root = h('div', { class: 'wr', tabindex: '0', role: 'application', 'data-lm-suppress-shortcuts': 'true',
+    'aria-label': 'Review table; press question mark for the keys' },
     h('header', {}, title, progress, day_, h('span', { class: 'wr-gap' }), filterButton, button('Keys', '?', () => help())),
     filters, h('main', {}, h('div', { class: 'wr-look' }, pair, tools), list),
     actions, status, dialog)
@@ -169,9 +180,12 @@ function render({ model, el }) {
     place()
   }
   for (const { pane } of panes) {
-    const at = e => { const b = pane.getBoundingClientRect(); return [(e.clientX - b.left) / b.width - .5, (e.clientY - b.top) / b.height - .5, b] }
+    const at = e => { // from the middle, as a share of the pane; the pane
+      const b = pane.getBoundingClientRect()
+      return [(e.clientX - b.left) / b.width - .5, (e.clientY - b.top) / b.height - .5, b]
+    }
     pane.addEventListener('wheel', e => {
-      if (!root.contains(root.getRootNode().activeElement)) return // the notebook scrolls until somebody works here
+      if (!root.contains(focused())) return // the notebook scrolls until somebody works here
       e.preventDefault(); e.stopPropagation()
       zoom(Math.exp(-e.deltaY / 400), ...at(e))
     }, { passive: false })
@@ -181,7 +195,7 @@ function render({ model, el }) {
       const b = at(e)[2]
       view.x += e.movementX / b.width; view.y += e.movementY / b.height; place()
     })
-    pane.addEventListener('pointerup', () => pane.classList.remove('wr-drag'))
+    for (const end of ['pointerup', 'pointercancel']) pane.addEventListener(end, () => pane.classList.remove('wr-drag'))
   }
   const pairKey = () => now.photo && compared() ? `${now.photo.id}-${compared().id}` : ''
   function toggleHeat() {
@@ -214,19 +228,22 @@ function render({ model, el }) {
     const small = frame(pictures, photo, 'small', alt), large = frame(pictures, photo, 'large', alt)
     small.setAttribute('aria-hidden', 'true'); small.load(); large.load(); stage.append(small, large)
   }
+  function thumb(p, label, onclick) { // a photo to click on; its picture comes when it is seen
+    const f = frame(pictures, p, 'small', `${label}: ${about(p)}`, true)
+    watch.observe(f)
+    return h('button', { type: 'button', class: 'wr-thumb', 'aria-label': label, 'aria-pressed': 'false', 'data-photo': p.id,
+      title: `${p.name}: ${about(p)}`, onclick }, f)
+  }
   function card(c, i) {
     const name = c.whale || 'not named yet'
-    const thumbs = c.photos.map((p, j) => {
-      const f = frame(pictures, p, 'small', `${name}, photo ${p.id}: ${about(p)}`, true)
-      watch.observe(f)
-      const thumb = h('button', { type: 'button', class: 'wr-thumb', title: `${p.name}: ${about(p)}, ${percent(p.probability)}`,
-        onclick: () => choose(i, j) }, f)
-      return h('div', {}, thumb, h(c.whale ? 'span' : 'label', { class: 'wr-day', title: c.whale ? '' : 'goes along (X)' }, !c.whale && h('input', {
-        type: 'checkbox', value: p.id, 'aria-label': `photo ${p.id} goes along`, onchange: () => tick(p) }), day(p)))
-    })
+    const box = p => h('input', { type: 'checkbox', 'aria-label': `photo ${p.id} goes along`, onchange: () => tick(p) })
+    const thumbs = c.photos.map((p, j) => h('div', {},
+      thumb(p, `${name}, photo ${p.id}, ${percent(p.probability)}`, () => choose(i, j)),
+      c.whale ? h('span', { class: 'wr-day' }, day(p)) : h('label', { class: 'wr-day', title: 'goes along (X)' }, box(p), day(p))))
     const places = [...new Set(c.photos.map(p => p.place).filter(Boolean))].join(', ')
     return h('div', { class: 'wr-card', role: 'listitem', 'data-whale': c.whale },
-      h('button', { type: 'button', class: 'wr-name', 'aria-label': `candidate ${i + 1}: ${name}, ${percent(c.probability)}`, onclick: () => choose(i, 0) },
+      h('button', { type: 'button', class: 'wr-name', onclick: () => choose(i, 0),
+        'aria-label': `candidate ${i + 1}: ${name}, ${percent(c.probability)}` },
         i < 9 && h('kbd', { 'aria-hidden': 'true' }, i + 1), h('b', {}, name), h('span', { class: 'wr-place' }, places),
         h('span', { class: 'wr-bar', 'aria-hidden': 'true' }, h('i', { style: `width:${100 * c.probability}%` })),
         h('span', { class: 'wr-percent' }, percent(c.probability))),
@@ -238,11 +255,10 @@ function render({ model, el }) {
     chosen = clamp(i, 0, now.candidates.length - 1)
     photo = clamp(j, 0, candidate().photos.length - 1)
     if (compared().id !== before) turns[1] = 0
-    if (!candidate().photos.some(p => ticked.has(p.id))) ticked.clear()
     drawChoice()
   }
-  const tick = (...some) => { // undecided photos that go along with the one compared
-    if (candidate().whale) return
+  const tick = (...some) => { // unnamed photos go along, or stay
+    if (some.some(p => p.whale)) return
     const on = some.some(p => !ticked.has(p.id))
     for (const p of some) on ? ticked.add(p.id) : ticked.delete(p.id)
     drawChoice()
@@ -255,14 +271,17 @@ function render({ model, el }) {
         const other = now.candidates[i]?.photos[j]
         b.setAttribute('aria-pressed', i === chosen && j === photo)
         const box = b.parentElement.querySelector('input')
-        if (box) { box.checked = ticked.has(other.id) || (i === chosen && j === photo); box.disabled = i !== chosen || j === photo }
+        if (box) { box.disabled = i === chosen && j === photo; box.checked = box.disabled || ticked.has(other.id) }
       })
     })
-    if (c) list.children[chosen].scrollIntoView({ block: 'nearest' })
+    if (c) { // scroll the list, and never the notebook
+      const card = list.children[chosen], top = card.offsetTop - list.offsetTop
+      list.scrollTop = clamp(list.scrollTop, top + card.offsetHeight - list.clientHeight + 4, top - 4)
+    }
     fill(panes[1], p, p && `${c.whale || 'not named yet'}, photo ${p.id}: ${about(p)}`,
       p && [line(h('b', {}, c.whale || 'not named yet'), ` photo ${p.id}, this pair ${percent(p.probability)}`), line(about(p))])
-    const along = c && !c.whale ? new Set([p.id, ...ticked]).size : 0
-    buttons.same.firstChild.textContent = along > 1 ? `Same new whale (${along + 1} photos)` : 'Same whale'
+    const more = along().length
+    buttons.same.firstChild.textContent = more > (c?.whale ? 0 : 1) ? `Same whale (${more + 1} photos)` : 'Same whale'
     place(); drawHeat()
   }
   function draw() {
@@ -276,11 +295,12 @@ function render({ model, el }) {
     day_.replaceChildren(h('b', {}, now.left.toLocaleString('en')), ' left · today ', h('b', {}, done),
       ` named (${t.new} new), ${t.different} told apart, ${t.skipped} skipped`)
     fill(panes[0], p, p && `photo ${p.id}, to be named: ${about(p)}`,
-      p && [line(h('b', {}, `Photo ${p.id}`), ` model: ${p.proposal}`), line(about(p)), p.notes.map(n => h('span', { class: 'wr-note' }, `“${n.text}” ${n.who}, ${n.day}`))])
+      p && [line(h('b', {}, `Photo ${p.id}`), ` model: ${p.proposal}`), line(about(p)),
+        p.notes.map(n => h('span', { class: 'wr-note', title: n.text }, `“${n.text}” ${n.who}, ${n.day}`))])
     watch.disconnect()
     list.replaceChildren(...now.candidates.map(card))
-    if (!now.candidates.length) list.append(h('p', { class: 'wr-empty' }, p ? 'No candidate is left. Make it a new whale, or skip.'
-      : 'Nothing is left to review here. Thank you!'))
+    if (!now.candidates.length) list.append(h('p', { class: 'wr-empty' },
+      p ? 'No candidate is left. Make it a new whale, or skip.' : 'Nothing is left to review here. Thank you!'))
     for (const k of ['same', 'different']) buttons[k].disabled = !now.candidates.length
     for (const k of ['new', 'skip', 'name', 'note']) buttons[k].disabled = !p
     buttons.undo.disabled = !t.last; buttons.undo.title = t.last ? `Undo (U): ${t.last}` : 'Nothing to undo'
@@ -292,30 +312,32 @@ function render({ model, el }) {
     chosen = fresh || keep < 0 ? Math.min(fresh ? 0 : chosen, Math.max(0, now.candidates.length - 1)) : keep
     photo = fresh ? 0 : Math.min(photo, (candidate()?.photos.length ?? 1) - 1)
     drawChoice()
-    say(now.message || 'Click into the table and the keys work; ? lists them.', now.trouble)
+    say(now.message, now.trouble)
     setTimeout(() => now.next.forEach((id, i) => { pictures.get(id, 'small'); if (i < 2) pictures.get(id, 'large') }), 150)
   }
   function drawFilters() {
     const f = now.filters, change = name => e => act('choose', { [name]: e.target.value })
     const select = (name, label, options) => h('label', {}, label, h('select', { onchange: change(name), name },
       options.map(([value, text]) => h('option', { value, selected: value === f[name] }, text))))
-    const date = (name, label) => h('label', {}, label, h('input', { type: 'date', name, value: f[name], onchange: change(name) }))
+    const date = (name, label) => h('label', {}, label,
+      h('input', { type: 'date', name, value: f[name], onchange: change(name) }))
     filterButton.classList.toggle('wr-on', Object.entries(f).some(([k, v]) => v && v !== 'all'))
     filterButton.setAttribute('aria-expanded', !filters.hidden)
-    const focused = filters.contains(root.getRootNode().activeElement) && root.getRootNode().activeElement.name
+    const name = filters.contains(focused()) && focused().name
     filters.replaceChildren(
       select('viewpoint', 'Viewpoint', [['', 'any'], ...now.choices.viewpoint.map(v => [v, v])]),
       select('place', 'Place', [['', 'any'], ...now.choices.place.map(v => [v, v])]),
       date('since', 'From'), date('until', 'To'),
       select('show', 'Show', [['all', 'all undecided'], ['waiting', 'not skipped'], ['skipped', 'skipped']]),
       button('Clear', '', () => act('choose', { viewpoint: '', place: '', since: '', until: '', show: 'all' })))
-    if (focused) filters.elements[focused].focus()
+    if (name) filters.elements[name].focus()
   }
 
   // ---- questions
   function ask(heading, body, answer, run) {
     const form = h('form', { method: 'dialog', onsubmit: () => run() }, h('h3', {}, heading), body,
-      h('div', { class: 'wr-answers' }, button(answer ? 'Cancel' : 'Close', '', () => dialog.close()), answer && h('button', { class: 'wr-main', type: 'submit' }, answer)))
+      h('div', { class: 'wr-answers' }, button(answer ? 'Cancel' : 'Close', '', () => dialog.close()),
+        answer && h('button', { class: 'wr-main', type: 'submit' }, answer)))
     dialog.replaceChildren(form); dialog.showModal()
     form.querySelector('[autofocus], input, textarea, button')?.focus()
   }
@@ -331,60 +353,66 @@ function render({ model, el }) {
     if (!now.photo) return
     ask(`Who is photo ${now.photo.id}?`, [text('name', 'Name'),
       h('label', { class: 'wr-check' }, h('input', { type: 'checkbox', name: 'new' }), 'a new whale of this name')], 'Confirm',
-    () => act(dialog.querySelector('[name=new]').checked ? 'new' : 'same', { whale: field('name') }))
+    () => act(dialog.querySelector('[name=new]').checked ? 'new' : 'same', { whale: field('name'), photos: [...ticked] }))
   }
   function askMerge() {
     const whales = now.candidates.map(c => c.whale).filter(Boolean)
     const keep = text('whale', 'Name that stays', candidate()?.whale ?? '')
     ask('Which whales are one?', [h('div', { class: 'wr-checks' }, whales.map(w => h('label', { class: 'wr-check' },
       h('input', { type: 'checkbox', name: 'whales', value: w, checked: w === candidate()?.whale }), w))),
-    text('more', 'Others (commas between)'), keep], 'Merge', () => act('merge', { whale: field('whale'), whales: [
-      ...[...dialog.querySelectorAll('[name=whales]:checked')].map(b => b.value), ...field('more').split(',').map(w => w.trim()).filter(Boolean)] }))
+    text('more', 'Others (commas between)'), keep], 'Merge', () => {
+      const ticked = [...dialog.querySelectorAll('[name=whales]:checked')].map(b => b.value)
+      const more = field('more').split(',').map(w => w.trim()).filter(Boolean)
+      act('merge', { whale: field('whale'), whales: [...ticked, ...more] })
+    })
   }
   function askSplit() {
     const whale = candidate()?.whale
     if (!whale) return say('Choose a whale first: photos can be parted from a whale that has a name.', true)
-    ask(`Which photos are not ${whale}?`, [h('div', { class: 'wr-album' }, 'One moment …'), text('name', 'Name of the other whale', '', { placeholder: 'a number' })],
-      'Split', () => act('split', { whale, name: field('name'), photos: [...dialog.querySelectorAll('.wr-thumb[aria-pressed=true]')].map(b => +b.dataset.photo) }))
+    ask(`Which photos are not ${whale}?`, [h('div', { class: 'wr-album' }, 'One moment …'),
+      text('name', 'Name of the other whale', '', { placeholder: 'a number' })], 'Split', () => {
+      const photos = [...dialog.querySelectorAll('.wr-thumb[aria-pressed=true]')].map(b => +b.dataset.photo)
+      act('split', { whale, name: field('name'), photos })
+    })
     model.send({ task: 'album', whale })
   }
   function drawAlbum({ album, photos }) {
-    dialog.querySelector('.wr-album')?.replaceChildren(...photos.map(p => {
-      const f = frame(pictures, p, 'small', `${album}, photo ${p.id}: ${about(p)}`, true)
-      watch.observe(f)
-      return h('button', { type: 'button', class: 'wr-thumb', 'aria-pressed': 'false', 'data-photo': p.id, title: `${p.name}: ${about(p)}`,
-        onclick: e => { const b = e.currentTarget; b.setAttribute('aria-pressed', b.getAttribute('aria-pressed') !== 'true') } },
-      f, h('span', { class: 'wr-day' }, day(p)))
-    }))
+    const flip = e => e.currentTarget.setAttribute('aria-pressed', e.currentTarget.getAttribute('aria-pressed') !== 'true')
+    dialog.querySelector('.wr-album')?.replaceChildren(...photos.map(p => h('div', {}, thumb(p, `${album}, photo ${p.id}`, flip),
+      h('span', { class: 'wr-day' }, day(p)))))
   }
   function askNote() {
     if (!now.photo) return
     const whale = candidate()?.whale
     ask('Note', [h('textarea', { name: 'text', rows: '4', 'aria-label': 'note', autofocus: true }),
-      h('label', { class: 'wr-line' }, 'About', h('select', { name: 'about' }, h('option', { value: '' }, `photo ${now.photo.id}`),
-        whale && h('option', { value: whale }, whale)))], 'Write', () => act('note', { text: field('text'), whale: field('about') }))
+      h('label', { class: 'wr-line' }, 'About', h('select', { name: 'about' },
+        h('option', { value: '' }, `photo ${now.photo.id}`), whale && h('option', { value: whale }, whale)))],
+    'Write', () => act('note', { text: field('text'), whale: field('about') }))
   }
 
   // ---- keys
   const move = (x, y) => { view.x += x / 8; view.y += y / 8; place() }
   const arrows = { ArrowLeft: [1, 0], ArrowRight: [-1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] }
-  const steps = { ArrowDown: [1, 0], ArrowUp: [-1, 0], ArrowRight: [0, 1], ArrowLeft: [0, -1], j: [1, 0], k: [-1, 0], '.': [0, 1], ',': [0, -1] }
+  const steps = { ArrowDown: [1, 0], ArrowUp: [-1, 0], ArrowRight: [0, 1], ArrowLeft: [0, -1],
+    j: [1, 0], k: [-1, 0], '.': [0, 1], ',': [0, -1] }
   const shade = (name, by) => { tone[name] = clamp(Math.round(10 * (tone[name] + by)) / 10, .4, 2.5); place() }
   const press = b => () => b.disabled || b.click()
   const keys = {
-    y: press(buttons.same), Enter: press(buttons.same), n: press(buttons.different), w: press(buttons.new), s: press(buttons.skip), u: press(buttons.undo),
-    a: press(buttons.name), m: press(buttons.merge), p: press(buttons.split), t: press(buttons.note), f: () => filterButton.click(), h: toggleHeat, '?': help,
+    y: press(buttons.same), Enter: press(buttons.same), n: press(buttons.different), w: press(buttons.new),
+    s: press(buttons.skip), u: press(buttons.undo), a: press(buttons.name), m: press(buttons.merge),
+    p: press(buttons.split), t: press(buttons.note), f: press(filterButton), h: toggleHeat, '?': help,
     '+': () => zoom(1.4), '=': () => zoom(1.4), '-': () => zoom(1 / 1.4), '−': () => zoom(1 / 1.4), 0: whole,
     r: () => turn(1), R: () => turn(0), c: () => shade('contrast', .1), C: () => shade('contrast', -.1),
     b: () => shade('brightness', .1), B: () => shade('brightness', -.1),
     x: () => compared() && tick(compared()), X: () => compared() && tick(...candidate().photos),
   }
   function key(e) {
-    if (e.target.closest('input, select, textarea, dialog')) {
+    if (e.target.closest('input:not([type=checkbox]), select, textarea, dialog')) {
       if (e.key === 'Escape' && !dialog.open) root.focus({ preventScroll: true })
       return
     }
     if (e.key === 'Enter' && e.target.closest('button')) return // a button under the focus is what Enter means
+    if (e.repeat && /^(y|n|w|s|u|z|enter)$/i.test(e.key)) return e.preventDefault() // a key that is held decides once
     if (e.ctrlKey || e.metaKey || e.altKey) {
       if (e.key === 'z') keys.u(); else if (e.key !== 's') return
       return e.preventDefault()
@@ -394,24 +422,34 @@ function render({ model, el }) {
       : /^[1-9]$/.test(e.key) ? () => choose(e.key - 1, 0) : keys[e.key] ?? keys[e.key.toLowerCase()]
     if (run) { e.preventDefault(); run() }
   }
-  for (const type of ['keydown', 'keyup', 'keypress']) root.addEventListener(type, e => { e.stopPropagation(); if (type === 'keydown') key(e) })
+  root.addEventListener('keydown', key)
+  for (const type of ['keydown', 'keyup', 'keypress']) root.addEventListener(type, e => e.stopPropagation())
   root.addEventListener('click', e => { // after the mouse the keys work on
-    if (e.detail && !dialog.open && !e.target.closest('input, select, textarea, .wr-filters')) root.focus({ preventScroll: true })
+    if (e.detail && !dialog.open && !e.target.closest('.wr-filters')) root.focus({ preventScroll: true })
   })
 
   // ---- news from Python
-  const renew = () => { draw.whale = candidate()?.whale; now = model.get('screen'); free(); draw() }
+  const focused = () => root.getRootNode().activeElement
+  const renew = () => {
+    const mine = root.contains(focused())
+    draw.whale = candidate()?.whale; now = model.get('screen'); free(); draw()
+    if (mine && (!root.contains(focused()) || focused().disabled)) root.focus({ preventScroll: true }) // what had it is gone
+  }
   const receive = (message, buffers) => {
     if (message.album) drawAlbum(message)
     if (message.heat) {
-      heat.set(message.heat.join('-'), message.problem || buffers.map(b => URL.createObjectURL(new Blob([b], { type: 'image/png' }))))
-      if (message.heat.join('-') === pairKey()) { say(message.problem ? '' : now.message, now.trouble); drawHeat() }
+      const key = message.heat.join('-'), url = b => URL.createObjectURL(new Blob([b], { type: 'image/png' }))
+      heat.set(key, message.problem || buffers.map(url))
+      if (key === pairKey()) { say(message.problem ? '' : now.message, now.trouble); drawHeat() }
     }
     if (message.sorry) { free(); say(message.sorry, true) }
   }
   model.on('change:screen', renew); model.on('msg:custom', receive)
   draw()
-  return () => { model.off('change:screen', renew); model.off('msg:custom', receive); watch.disconnect(); pictures.close(); clearTimeout(patience) }
+  return () => {
+    model.off('change:screen', renew); model.off('msg:custom', receive)
+    watch.disconnect(); pictures.close(); clearTimeout(patience)
+  }
 }
 
 export default { render }
