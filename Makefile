@@ -143,7 +143,7 @@ verify-podman: setup ## on a Debian machine without a registry: install Podman, 
 	$(WHALEDO) test-container --engine podman
 	$(MAKE) demo ENGINE=podman
 
-bench: setup ## time ranking and rendering against the plain way, as ratios
+bench: setup ## time ranking, matching and rendering against the plain way, as ratios
 	$(WHALEDO) bench
 
 clean: setup ## remove the zip and the outputs of runs, never data or weights

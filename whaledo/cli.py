@@ -467,7 +467,7 @@ def count(
     print('\nThese are numbers of identities, with what a model assumes; 08_population says where that fails.')
     return json.loads(table.round(4).to_json(orient='index'))
 
-# %% ../nbs/90_cli.ipynb #a52bcd75
+# %% ../nbs/90_cli.ipynb #03110b35
 def bench_sandbox(repeats:int=5) -> dict: # {engine: seconds that it adds}, and the seconds of the program itself
     "What a sealed-off run costs over `python main.py`: unpacking, starting, watching, checking; medians, taken in turns."
     import subprocess
@@ -494,22 +494,25 @@ def bench_sandbox(repeats:int=5) -> dict: # {engine: seconds that it adds}, and 
 
 @command
 def bench():
-    "Time ranking, rendering and the sandbox against the plain way."
+    "Time ranking, matching, rendering and the sandbox against the plain way."
     from time import perf_counter
     from whaledo.whale.demo import render_survey
     from whaledo.whale.inference import bench_ranking, n_cpus
-    ranking, seconds = bench_ranking(), {}
+    from whaledo.whale.matching import bench_matching
+    ranking, matching, seconds = bench_ranking(), bench_matching(repeats=1), {}
     with TemporaryDirectory() as tmp:
         for workers in sorted({1, n_cpus()}):
             start = perf_counter(); render_survey(Path(tmp)/f'{workers}', 1000 if workers > 1 else 300, workers=workers)
             seconds[workers] = (perf_counter() - start) / (1 if workers > 1 else .3)
     print(f"ranking {ranking['queries']:,} queries: {ranking['seconds']} s, {ranking['ratio']} times as fast as one by one "
           "with pandas")
+    print(f"matching {matching['queries']:,} photos with {matching['photos']:,}: {matching['ratio']} times as fast by index, "
+          f"its making included, as one by one; {matching['recall_10']:.1%} of the ten nearest found")
     print(f'rendering 1,000 photos: {seconds[n_cpus()]:.0f} s, {seconds[1] / seconds[n_cpus()]:.1f} times as fast as with '
           'one process')
     sandbox = bench_sandbox()
     for e, s in [*sandbox.items()][1:]: print(f"{e}: {s} s more than `python main.py`, which takes {sandbox['plain']} s")
-    return dict(ranking=ranking, sandbox=sandbox, rendering={str(k): round(v, 1) for k, v in seconds.items()})
+    return dict(ranking=ranking, matching=matching, sandbox=sandbox, rendering={str(k): round(v, 1) for k, v in seconds.items()})
 
 # %% ../nbs/90_cli.ipynb #77cb61a1
 def demo_data(c, data_dir:Path, seed:int, size:int, run:Path):
