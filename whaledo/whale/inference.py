@@ -8,8 +8,8 @@ __all__ = ['default_config', 'official_sizes', 'InferenceError', 'to_rgb', 'read
            'PhotoDataset', 'collate', 'n_cpus', 'photo_batches', 'normalise', 'embed_batch', 'embed_padded',
            'log_problems', 'log_progress', 'embed_photos', 'load_models', 'at_scales', 'embed_scales', 'embed_all',
            'unit_rows', 'top_keys', 'comparison', 'rank', 'read_table', 'distinct_queries', 'read_scenarios',
-           'locate_photos', 'by_places', 'point_finder', 'finder', 'describe', 'place_finder', 'agreement', 'refine',
-           'rank_scenario', 'predict', 'write_table', 'main', 'rank_slowly', 'random_scenarios', 'bench_ranking']
+           'locate_photos', 'by_places', 'point_finder', 'finder', 'describe', 'agreement', 'refine', 'rank_scenario',
+           'predict', 'write_table', 'main', 'rank_slowly', 'random_scenarios', 'bench_ranking']
 
 # %% ../../whale_nbs/04_inference.ipynb #24b1333f
 import json, multiprocessing, os, sys, time
@@ -545,7 +545,7 @@ def by_places(config:dict) -> bool:
                                                              'describes none; use rootsift, or train with places.')
     return wanted
 
-# %% ../../whale_nbs/04_inference.ipynb #3475f7bb
+# %% ../../whale_nbs/04_inference.ipynb #f6144c51
 def point_finder(
     photos:pd.DataFrame, # file, viewpoint; one row per image id
     config:dict, # uses input_size, portrait and matcher
@@ -579,8 +579,6 @@ def describe(
     config, views = models[0][1], []
     z = embed_all(photos.file, photos.viewpoint, models, views if by_places(config) else None, **options)
     return pd.DataFrame(z, index=photos.index), finder(photos, config, views)
-
-def place_finder(photos, model, config, **options): return describe(photos, [(model, config)], **options)[1]
 
 @torch.inference_mode()
 def agreement(

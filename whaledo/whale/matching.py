@@ -213,28 +213,33 @@ def _search(z, rows, pool, deep, same, days, index): # rows: of the queries -> c
         cosines[some, :r.shape[1]], found[some, :r.shape[1]] = c, r
     return cosines, found, size
 
-# %% ../../whale_nbs/17_matching.ipynb #bb595633
+# %% ../../whale_nbs/17_matching.ipynb #20f47636
 EACH = 8 # photos of a known whale among the candidates of a photo
 
-def _stored(catalogue, model, config, ids): # {photo_id: what `agreement` compares}, from the catalogue
-    out, ids = {i: [] for i in ids}, json.dumps([int(i) for i in ids])
+def _stored(catalogue, model, config, ids): # descriptions of places, float16 (photos, places, size + 3), a tensor per view
     for name in _views(model, config):
-        for i, blob in _ask(catalogue, """SELECT photo_id, vector FROM embeddings WHERE model = ?
-                                          AND photo_id IN (SELECT value FROM json_each(?))""", (name, ids)):
-            out[i].append(torch.frombuffer(bytearray(blob), dtype=torch.float16).view(1, -1, config['places'] + 3))
-    return out
+        blobs = _ask(catalogue, """SELECT vector FROM embeddings WHERE model = ? AND photo_id IN
+                                   (SELECT value FROM json_each(?)) ORDER BY photo_id""", (name, json.dumps(ids)))
+        every = bytearray().join(b for b, in blobs)
+        yield torch.frombuffer(every, dtype=torch.float16).view(len(ids), -1, config['places'] + 3)
 
-def _describer(catalogue, model, config): # function (photo_ids) -> {photo_id: what `agreement` compares}
-    if by_places(config): return lambda ids: _stored(catalogue, model, config, ids)
+def _closely(catalogue, model, config): # function (sorted photo_ids) -> function (rows of one, of others) -> evidence
+    def by_place(ids):
+        views = [*_stored(catalogue, model, config, ids)]
+        return lambda i, others: agreement([v[[i]] for v in views], [[v[others] for v in views]])
+    if by_places(config): return by_place
     points = point_finder(photos(catalogue).set_index('photo_id'), config)
-    return lambda ids: {i: points(i) for i in ids}
+    return lambda ids: lambda i, others: agreement(points(ids[i]), [points(ids[j]) for j in others])
 
-# %% ../../whale_nbs/17_matching.ipynb #6b332712
-def _refine(cosines, found, rows, ids, describe, config): # shortlists compared closely -> similarities, positions
+# %% ../../whale_nbs/17_matching.ipynb #c0afe280
+def _refine(cosines, found, rows, ids, closely, config): # shortlists compared closely -> similarities, positions
     if not config['shortlist'] or not found.size: return cosines, found
-    seen = describe(ids[np.unique(np.r_[rows, found[found >= 0]])].tolist())
-    local = lambda i, at: agreement(seen[ids[rows[i]]], [seen[j] for j in ids[at]])
-    return match_shortlist(cosines.astype(float), found, local, config['local_weight'] or .5)
+    some = np.unique(np.r_[rows, found[found >= 0]])
+    compare, at = closely(ids[some].tolist()), lambda x: np.searchsorted(some, x)
+    threads = torch.get_num_threads(); torch.set_num_threads(1) # small products: threads would wait for each other
+    local = lambda i, others: compare(at(rows[i]), at(others))
+    try: return match_shortlist(cosines.astype(float), found, local, config['local_weight'] or .5)
+    finally: torch.set_num_threads(threads)
 
 def _few_each(found, whales, k): # bool like found: at most EACH of a known whale, and k altogether
     keep = found >= 0
@@ -258,15 +263,15 @@ def _keep_matches(catalogue, model, asked, similarity, found, size, calibration)
         db.executemany('DELETE FROM matches WHERE model = ? AND photo_id = ?', [(model, q) for q in asked.tolist()])
         db.executemany('INSERT INTO matches VALUES(?, ?, ?, ?, ?)', new + own)
 
-# %% ../../whale_nbs/17_matching.ipynb #e73b898e
+# %% ../../whale_nbs/17_matching.ipynb #9f0b96a9
 def _rank(catalogue, model, config, pool, z, rows, k, **how): # the work of `match`; rows: of the queries
     ids, whales, deep = pool.index.to_numpy(), pool.whale.to_numpy(object), max(k, config['shortlist'] or 4*k)
     cosines, found, size = _search(z, rows, pool, deep, **how)
-    describe = _describer(catalogue, model, config) if config['shortlist'] else None
+    closely = _closely(catalogue, model, config) if config['shortlist'] else None
     with tqdm(total=len(rows), desc='match', unit='photo') as bar:
         for i in range(0, len(rows), 100):
             p = slice(i, i + 100)
-            similarity, near = _refine(cosines[p], found[p], rows[p], ids, describe, config)
+            similarity, near = _refine(cosines[p], found[p], rows[p], ids, closely, config)
             kept = np.where(_few_each(near, whales, k), ids[near], 0)
             _keep_matches(catalogue, model, ids[rows[p]], similarity, kept, size[p], config['calibration'])
             bar.update(len(near))
