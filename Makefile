@@ -72,7 +72,7 @@ test: setup ## export and clean change nothing, every notebook passes, so does t
 	bash tests/run
 
 lab: setup ## open JupyterLab
-	$(BIN)/jupyter lab
+	$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root)
 
 # which module is which submission
 COPIES := whaledo/whale/inference.py:submission_src/main.py \

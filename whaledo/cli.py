@@ -432,7 +432,7 @@ def match(
     print(f'{catalogue}: ready for review; make review CATALOGUE={catalogue}')
     return dict(photos=len(found), proposals={k: int(v) for k, v in found.proposal.value_counts().items()})
 
-# %% ../nbs/90_cli.ipynb #2b8ba4c5
+# %% ../nbs/90_cli.ipynb #bf14036d
 @command
 def review(
     catalogue:Path=Path('catalogue.db'), # of `whaledo match`
@@ -442,7 +442,8 @@ def review(
     existing(catalogue).close()
     os.environ.update(WHALEDO_CATALOGUE=str(catalogue.resolve()), WHALEDO_MODEL=str(model.resolve()))
     notebook = project()/'whale_nbs'/'07_match_review.ipynb'
-    os.execvp(sys.executable, [sys.executable, '-m', 'jupyterlab', str(notebook)])
+    root = ['--allow-root'] if os.geteuid() == 0 else [] # as in a container
+    os.execvp(sys.executable, [sys.executable, '-m', 'jupyterlab', str(notebook), *root])
 
 # %% ../nbs/90_cli.ipynb #1d1359db
 @command
