@@ -416,7 +416,7 @@ def plot_curves(
     right.set(title='Whales kept out of training', xlabel='epoch', ylabel='mAP@20', ylim=(0, 1), xlim=(0, None))
     return fig
 
-# %% ../../whale_nbs/05_training.ipynb #2bc0e17d
+# %% ../../whale_nbs/05_training.ipynb #0c9895cb
 def settle_recipe(
     df, recipe, pretrained, folder:Path, name:str,
 ) -> dict: # the whole configuration; InputError when the folder holds a run with another one
@@ -433,7 +433,7 @@ def settle_recipe(
         raise InputError(f'{file}: this run was begun with another {", ".join(sorted(differ))}; '
                          'remove the folder, or name another run.')
     folder.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(config, indent=1))
+    if not file.exists(): file.write_text(json.dumps(config, indent=1)) # its date is the beginning of the run
     return config
 
 # %% ../../whale_nbs/05_training.ipynb #f51082b0
