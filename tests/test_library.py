@@ -6,11 +6,12 @@ MODULES = sorted(".".join(p.relative_to(ROOT).with_suffix("").parts) for p in (R
 
 
 def test_it_imports_without_any_notebook_package():
+    "All but the review table, which is a widget."
     code = ("import sys\n"
             "for name in 'IPython ipykernel jupyter jupyterlab nbdev fastcore execnb nbconvert nbformat ipywidgets'.split():\n"
             "    sys.modules[name] = None\n"
             "import importlib\n"
-            f"for m in {MODULES!r}: importlib.import_module(m)\n"
+            f"for m in {[m for m in MODULES if m != 'whaledo.whale.review']!r}: importlib.import_module(m)\n"
             "print('imported')")
     done = python("-c", code)
     assert done.stdout == "imported\n", done.stderr
