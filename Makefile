@@ -58,10 +58,10 @@ setup: .venv/ready .venv-runtime/ready ## make both environments, install the sa
 	    cp .venv/etc/home/.jupyter/*.py .venv/etc/jupyter/; }
 	@touch $@
 
-.venv-runtime/ready: .venv/bin/uv runtime/requirements-cpu.txt
+.venv-runtime/ready: .venv/bin/uv runtime/requirements.txt
 	.venv/bin/uv venv -q --allow-existing --python $(PYTHON) .venv-runtime
 	@# compiled at once: a submission finds this folder read-only, and would compile it again in every run
-	.venv/bin/uv pip sync -q --compile-bytecode --python .venv-runtime/bin/python runtime/requirements-cpu.txt
+	.venv/bin/uv pip sync -q --compile-bytecode --python .venv-runtime/bin/python runtime/requirements.txt
 	.venv-runtime/bin/python runtime/tests/test_imports.py
 	@touch $@
 
@@ -75,11 +75,12 @@ lab: setup ## open JupyterLab
 	$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root)
 
 # which module is which submission
-COPIES := whaledo/whale/inference.py:submission_src/main.py \
-          whaledo/whale/ranking.py:submission_src/ranking.py \
-          whaledo/pose_bowl_inference.py:submissions/pose-bowl/submission/main.py \
-          whaledo/cloud_cover_inference.py:submissions/cloud-cover/submission/main.py \
-          whaledo/mouse_behavior_inference.py:submissions/mouse-behavior/submission/main.py
+COPIES := whaledo/whale/model/inference.py:submission_src/main.py \
+          whaledo/whale/model/ranking.py:submission_src/ranking.py \
+          whaledo/whale/model/config.py:submission_src/config.py \
+          whaledo/challenges/pose_bowl_inference.py:submissions/pose-bowl/submission/main.py \
+          whaledo/challenges/cloud_cover_inference.py:submissions/cloud-cover/submission/main.py \
+          whaledo/challenges/mouse_behavior_inference.py:submissions/mouse-behavior/submission/main.py
 
 export: setup ## write the library and the submissions from the notebooks
 	$(BIN)/nbdev_clean
@@ -110,7 +111,7 @@ repack-submission: clean pack-submission ## clean, then pack-submission
 test-submission: setup ## run submission.zip on DATA_DIR, sealed off and within the limits, and check its output
 	$(WHALEDO) test-submission $(SEALED) --limits "$(LIMITS)" $(if $(filter true 1 yes,$(OPEN_WALL)),--open-wall)
 
-audit-submission: setup ## run it again in other company: does a ranking change, does it reach out, is it fast enough?
+audit-submission: setup ## run it again with other co-queries: does a ranking change, does it reach out, is it fast enough?
 	$(WHALEDO) audit $(SEALED) --limits "$(LIMITS)" --seed $(SEED)
 
 score: setup ## score the last output; RECORD=results/mine.csv keeps a row of it
@@ -151,8 +152,7 @@ clean: setup ## remove the zip and the outputs of runs, never data or weights
 
 lock: .venv/bin/uv ## resolve runtime/requirements.in and settings.ini anew, as one
 	.venv/bin/uv pip compile -q --python-version 3.11 --no-header setup.py --extra dev runtime/requirements.in -o requirements-dev.txt
-	.venv/bin/uv pip compile -q --python-version 3.11 --no-header --generate-hashes runtime/requirements.in -c requirements-dev.txt -o runtime/requirements-cpu.txt
-	cp runtime/requirements-cpu.txt runtime/requirements-gpu.txt # torch's wheels serve both; a difference would go here
+	.venv/bin/uv pip compile -q --python-version 3.11 --no-header --generate-hashes runtime/requirements.in -c requirements-dev.txt -o runtime/requirements.txt
 
 .PHONY: help setup demo test lab export copies data scenarios train pack-quickstart pack-benchmark pack-submission pack-example \
         repack-submission test-submission audit-submission score report build pull test-container interact-container \

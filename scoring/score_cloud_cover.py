@@ -7,8 +7,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from whaledo.challenge import InputError
-from whaledo.cloud_cover import score_masks
+from whaledo.files import InputError
+from whaledo.challenges.cloud_cover import score_masks
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Print the intersection over union of cloud masks as JSON.")

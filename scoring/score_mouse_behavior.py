@@ -7,8 +7,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from whaledo.challenge import InputError
-from whaledo.mouse_behavior import score_behaviour
+from whaledo.files import InputError
+from whaledo.challenges.mouse_behavior import score_behaviour
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Print macro F1 and macro precision, without 'other', as JSON.")

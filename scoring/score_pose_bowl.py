@@ -7,8 +7,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from whaledo.challenge import InputError
-from whaledo.pose_bowl import score_boxes
+from whaledo.files import InputError
+from whaledo.challenges.pose_bowl import score_boxes
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Print the mean Jaccard index of a submission as JSON.")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from whaledo.challenge import InputError
+from whaledo.files import InputError
 from whaledo.metrics import score_submission
 
 if __name__ == "__main__":

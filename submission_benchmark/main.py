@@ -1,4 +1,4 @@
-"""Benchmark: rank by histograms of oriented gradients (HOG) of the whole photo. Needs no weights and no training."""
+"""Benchmark: rank by histograms of oriented gradients (HOG) of the whole photo; no weights, no training."""
 import os
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
@@ -7,14 +7,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from loguru import logger
-from PIL import Image
+from PIL import Image, ImageOps
 from skimage.feature import hog
 from tqdm import tqdm
 
 ROOT_DIRECTORY = Path("/code_execution")
 SIZE = 64, 192  # width and height in pixels: every photo is squeezed into this portrait shape
 TOP = 20  # rows that a query may return
-TURN = {"left": Image.ROTATE_270, "right": Image.ROTATE_90}  # photos from the side: the head comes to lie on top
+# photos from the side: the head comes to lie on top
+TURN = {"left": Image.ROTATE_270, "right": Image.ROTATE_90}
 
 
 def describe(photo, data):
@@ -22,7 +23,7 @@ def describe(photo, data):
     path, viewpoint = photo
     try:
         with Image.open(data / path) as image:
-            image = image.convert("L")
+            image = ImageOps.exif_transpose(image).convert("L")  # as the camera was held
     except OSError:
         return None
     if viewpoint in TURN:
@@ -48,7 +49,7 @@ def describe_all(image_ids, data):
 
 
 def rank(queries, database, vectors):
-    """The most similar images for all queries of one scenario; equal scores stay in the order of the database."""
+    """The most similar images for all queries of a scenario; equal scores keep the order of the database."""
     similarity = vectors.loc[queries["query_image_id"]].to_numpy() @ vectors.loc[database].to_numpy().T
     itself = queries["query_image_id"].to_numpy()[:, None] == database.to_numpy()[None, :]
     similarity = np.where(itself, -1, np.clip(similarity, 0, 1))  # the query never returns itself
@@ -66,7 +67,8 @@ def main(root=ROOT_DIRECTORY):
     scenarios = []
     for scenario in pd.read_csv(data / "query_scenarios.csv", dtype=str).itertuples():
         queries = pd.read_csv(data / scenario.queries_path, dtype=str).drop_duplicates("query_id")
-        database = pd.read_csv(data / scenario.database_path, dtype=str)["database_image_id"].drop_duplicates()
+        database = pd.read_csv(data / scenario.database_path, dtype=str)["database_image_id"]
+        database = database.drop_duplicates()
         scenarios.append((queries, database))
         logger.info(f"{scenario.scenario_id}: {len(queries)} queries, {len(database)} images in the database")
     image_ids = sorted(set().union(*(set(q["query_image_id"]) | set(d) for q, d in scenarios)))

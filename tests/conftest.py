@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[1]
 @pytest.fixture(scope="session")
 def survey():
     "A small rendered survey, shared with the notebooks."
-    from whaledo.whale.demo import demo_survey
+    from whaledo.whale.data.demo import demo_survey
     return demo_survey(600)
 
 
@@ -39,7 +39,7 @@ def ok(whaledo):
 
 @pytest.fixture(scope="session")
 def needs_sandbox():
-    from whaledo.sandbox import bubblewrap_problem
+    from whaledo.runner.sandbox import bubblewrap_problem
     if problem := bubblewrap_problem():
         pytest.skip(problem)
 

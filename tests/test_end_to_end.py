@@ -1,5 +1,6 @@
 "From a survey folder to a score, through the command line, and what bad input is told on the way."
 import json
+import re
 import shutil
 import zipfile
 
@@ -40,6 +41,11 @@ def test_train_pack_run_score(data, ok, whaledo, tmp_path, needs_sandbox, monkey
     config = json.loads((project/"submission_src"/"config.json").read_text())
     assert config["epochs"] == 2 and config["commit"] is not None and config["data"]["name"] == "data"
     assert 0 <= trained["validation"] <= 1
+    (project/"data").symlink_to(data)
+    monkeypatch.chdir(project)
+    scope = {}
+    exec(re.search(r"```python\n(.*?)```", (ROOT/"README.md").read_text(), re.S)[1], scope) # the five lines work
+    assert len(scope["best"]) == 5 and 0 not in scope["indices"][0]
     ok("pack", *at)
     code, _, err = whaledo("pack", *at)
     assert code == 2 and "never overwritten" in err

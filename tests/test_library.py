@@ -11,7 +11,7 @@ def test_it_imports_without_any_notebook_package():
             "for name in 'IPython ipykernel jupyter jupyterlab nbdev fastcore execnb nbconvert nbformat ipywidgets'.split():\n"
             "    sys.modules[name] = None\n"
             "import importlib\n"
-            f"for m in {[m for m in MODULES if m != 'whaledo.whale.review']!r}: importlib.import_module(m)\n"
+            f"for m in {[m for m in MODULES if m != 'whaledo.whale.catalogue.review']!r}: importlib.import_module(m)\n"
             "print('imported')")
     done = python("-c", code)
     assert done.stdout == "imported\n", done.stderr
@@ -25,7 +25,7 @@ def test_every_module_is_exported_from_a_notebook():
 
 def test_the_submission_never_imports_the_project():
     files = [*ROOT.glob("submission_*/*.py"), *ROOT.glob("submissions/*/*/*.py")]
-    assert len(files) == 10 and ROOT/"submission_src"/"ranking.py" in files
+    assert len(files) == 11 and {ROOT/"submission_src"/n for n in ("main.py", "ranking.py", "config.py")} <= set(files)
     for file in files:
         assert "whaledo" not in "".join(line for line in file.open() if "import" in line), file
 
@@ -55,10 +55,35 @@ def test_the_scoring_script_and_its_example(tmp_path):
 
 
 def test_what_all_challenges_share_knows_none_of_them():
-    from whaledo.challenge import challenge_modules
+    from whaledo.runner.challenge import challenge_modules
     names = set(challenge_modules())
     assert names == {"whale", "pose-bowl", "cloud-cover", "mouse-behavior"}
-    for module in ("challenge", "metrics", "provenance", "sandbox", "runtime", "audit"):
-        text = (ROOT/"whaledo"/f"{module}.py").read_text().replace("whaledo", "")
+    shared = [*(ROOT/"whaledo"/"runner").glob("[!_]*.py"), *(ROOT/"whaledo"/f"{m}.py" for m in ("files", "tables", "metrics", "provenance"))]
+    assert len(shared) == 9
+    for module in shared:
+        text = module.read_text().replace("whaledo", "")
         found = [n for name in names for n in (name, name.replace("-", "_")) if n in text and n != "whale"]
         assert not found and "whale." not in text, (module, found)
+
+
+def test_the_hog_benchmark_sees_a_photo_as_the_camera_was_held(tmp_path):
+    import sys
+    import numpy as np
+    from PIL import ExifTags, Image
+    sys.path.insert(0, str(ROOT/"submission_benchmark"))
+    import main
+    upright = Image.fromarray((np.indices((192, 64)).sum(0) % 37 * 6).astype("uint8"))
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6 # to be shown turned clockwise
+    upright.save(tmp_path/"upright.png")
+    upright.transpose(Image.Transpose.ROTATE_90).save(tmp_path/"held.png", exif=exif)
+    a, b = (main.describe((f"{name}.png", "top"), tmp_path) for name in ("upright", "held"))
+    np.testing.assert_allclose(a, b, atol=1e-6)
+
+
+def test_what_a_program_needs_most_is_offered_and_loaded_late():
+    code = "import sys, whaledo; assert 'torch' not in sys.modules; print(*[getattr(whaledo, n).__class__.__name__ for n in whaledo.__all__])"
+    done = python("-c", code)
+    assert done.returncode == 0, done.stderr
+    assert set(done.stdout.split()) <= {"function", "type", "ABCMeta", "dict"}
+    assert "no attribute 'trian'" in python("-c", "import whaledo; whaledo.trian").stderr

@@ -6,18 +6,19 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from whaledo.challenge import InputError
-from whaledo.whale import matching
-from whaledo.whale.catalogue import (NEW, Catalogue, add_vectors, decide, history, import_survey, photos, undo, vectors,
-                                     without_vectors, writing)
-from whaledo.whale.matching import candidates, made_up_vectors, match, models, proposals, queue
+from whaledo.files import InputError
+from whaledo.whale.catalogue import search
+from whaledo.whale.catalogue.exchange import import_survey
+from whaledo.whale.catalogue.proposals import candidates, match, proposals, queue
+from whaledo.whale.catalogue.search import made_up_vectors, models
+from whaledo.whale.catalogue.store import NEW, Catalogue, decide, history, photos, undo, vectors, without_vectors
 
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
     "A small twin of the demo's model, with a calibration."
-    from whaledo.whale.confidence import write_config
-    from whaledo.whale.training import demo_model
+    from whaledo.whale.evaluate.calibration import write_config
+    from whaledo.whale.train.training import demo_model
     folder = tmp_path_factory.mktemp("model")/"twin"
     shutil.copytree(demo_model(300, epochs=3, input_size=[64, 32]), folder)
     write_config(folder, calibration=dict(slope=17., size=-.84, intercept=-7.5))
@@ -27,15 +28,15 @@ def model(tmp_path_factory):
 @pytest.fixture(scope="module")
 def labels():
     "Whale and day by the path of a photo."
-    from whaledo.whale.demo import demo_survey
-    from whaledo.whale.survey import load_survey
+    from whaledo.whale.data.demo import demo_survey
+    from whaledo.whale.data.survey import load_survey
     return load_survey(demo_survey(300)).set_index("file")
 
 
 @pytest.fixture(scope="module")
 def matched(tmp_path_factory, model, labels):
     "A catalogue of the small demo survey, 2019 not identified, matched."
-    from whaledo.whale.demo import demo_survey
+    from whaledo.whale.data.demo import demo_survey
     with Catalogue(tmp_path_factory.mktemp("catalogue")/"whole.db") as c:
         import_survey(c, demo_survey(300))
         for p in photos(c).itertuples():
@@ -103,17 +104,17 @@ def test_a_rank_does_not_depend_on_what_else_is_asked(cat, model):
 
 def test_it_goes_on_where_it_stopped(cat, model, monkeypatch):
     cat.db.execute("DELETE FROM embeddings"); cat.db.execute("DELETE FROM matches")
-    seen, embed = [], matching.embed_all
+    seen, embed = [], search.embed_models
 
     def stops(files, *args, **kwargs):
         if len(seen) == 100: raise KeyboardInterrupt
         seen.extend(files)
         return embed(files, *args, **kwargs)
-    monkeypatch.setattr(matching, "embed_all", stops)
+    monkeypatch.setattr(search, "embed_models", stops)
     with pytest.raises(KeyboardInterrupt): match(cat, model, batch=50, workers=0)
-    name, _ = matching.open_model(model)
+    name, _ = search.open_model(model)
     assert len(without_vectors(cat, name)) == 200
-    monkeypatch.setattr(matching, "embed_all", lambda files, *a, **k: seen.extend(files) or embed(files, *a, **k))
+    monkeypatch.setattr(search, "embed_models", lambda files, *a, **k: seen.extend(files) or embed(files, *a, **k))
     match(cat, model, batch=50, workers=0)
     assert len(seen) == len(set(seen)) == 300
     match(cat, model, batch=50, workers=0)
@@ -123,11 +124,11 @@ def test_it_goes_on_where_it_stopped(cat, model, monkeypatch):
 def test_the_index_and_the_exact_search_agree(tmp_path):
     z, _ = made_up_vectors(22_000, whales=400, dims=64)
     base, ask = z[:21_500], z[21_500:]
-    index = matching.build_index(base)
-    true, found = matching.exact_nearest(ask, base, 50)[1], matching.index_nearest(index, ask, 50)[1]
-    assert matching.recall(true, found, 10) >= .95 and matching.recall(true, found, 50) >= .95
+    index = search.build_index(base)
+    true, found = search.exact_nearest(ask, base, 50)[1], search.index_nearest(index, ask, 50)[1]
+    assert search.recall(true, found, 10) >= .95 and search.recall(true, found, 50) >= .95
     allowed = np.zeros(len(base), bool); allowed[::3] = True
-    only = matching.index_nearest(index, ask, 50, allowed)[1]
+    only = search.index_nearest(index, ask, 50, allowed)[1]
     assert allowed[only].all()
 
 
@@ -148,7 +149,7 @@ def test_filters(cat, model):
                                            ("nobody new", "no undecided photos"), ("newer", "newer whaledo"),
                                            ("full", "the disk is full")])
 def test_a_mishap_is_one_sentence_and_loses_nothing(cat, model, tmp_path, mishap, words):
-    from whaledo.whale.confidence import write_config
+    from whaledo.whale.evaluate.calibration import write_config
     mine, before, other, some = tmp_path/"model", kept(cat), None, None
     shutil.copytree(model, mine)
     if mishap == "no folder": shutil.rmtree(mine)
@@ -178,7 +179,7 @@ def test_nothing_to_do_is_no_error_for_the_table(tmp_path):
 
 
 def test_two_versions_of_a_model_side_by_side(cat, model, tmp_path):
-    from whaledo.whale.confidence import write_config
+    from whaledo.whale.evaluate.calibration import write_config
     shutil.copytree(model, tmp_path/"other")
     write_config(tmp_path/"other", flip=False)
     old, = models(cat)

@@ -16,9 +16,9 @@ from types import SimpleNamespace
 import psutil
 import pytest
 
-from whaledo.challenge import InputError
-from whaledo.whale import review as R
-from whaledo.whale.catalogue import Catalogue, decide, history, photos, rebuild
+from whaledo.files import InputError
+from whaledo.whale.catalogue import review as R
+from whaledo.whale.catalogue.store import Catalogue, decide, history, photos, rebuild, undo, writing
 
 NOBODY = dict(same=0, new=0, different=0, skipped=0, last="")
 
@@ -39,7 +39,7 @@ def fresh(ready, folder):
 @pytest.fixture
 def r(ready, tmp_path):
     r = R.start(fresh(ready, tmp_path), "ana")
-    R.screen(r)
+    R.view_state(r)
     yield r
     r.catalogue.close()
 
@@ -55,7 +55,7 @@ def state(cat):
 def named(r):
     "Go on to a photo with a named candidate; the photo, the whale."
     while not any(c["whale"] for c in r.shown):
-        R.act(r, "skip", r.order[0])
+        R.dispatch(r, "skip", r.order[0])
     return r.order[0], next(c["whale"] for c in r.shown if c["whale"])
 
 
@@ -65,13 +65,13 @@ def test_every_decision_is_in_the_log_with_what_was_shown(r):
     photo, name = named(r)
     ranking = [c["whale"] or [p["id"] for p in c["photos"]] for c in r.shown]
     probability = next(c["probability"] for c in r.shown if c["whale"] == name)
-    now = R.act(r, "different", photo, whale=name)
+    now = R.dispatch(r, "different", photo, whale=name)
     assert now["photo"]["id"] == photo and name not in [c["whale"] for c in now["candidates"]]
     entry = history(r.catalogue).iloc[-1]
     assert (entry.who, entry.kind, entry.model) == ("ana", "reject", "pretended")
     assert entry.score == pytest.approx(probability)
     assert entry.payload["ranking"] == ranking and entry.payload["was"] is None
-    now = R.act(r, "new", photo)
+    now = R.dispatch(r, "new", photo)
     assert now["photo"]["id"] != photo and whale(r, photo).startswith("new-")
     assert "score" not in history(r.catalogue).payload.iloc[-1]
     assert (now["today"]["new"], now["today"]["different"]) == (1, 1)
@@ -83,12 +83,12 @@ def test_every_decision_is_in_the_log_with_what_was_shown(r):
 def test_unnamed_photos_go_along_and_come_back_together(r):
     photo, (a, b) = r.order[0], r.order[3:5]
     left = len(r.order)
-    now = R.act(r, "new", photo, photos=[a, b])
+    now = R.dispatch(r, "new", photo, photos=[a, b])
     assert not now["trouble"] and now["left"] == left - 3
     assert whale(r, photo) == whale(r, a) == whale(r, b) != ""
     again = R.start(r.catalogue.file, "ana")  # what the next kernel sees
     assert not {photo, a, b} & {*again.order}
-    now = R.act(again, "undo", again.order[0])
+    now = R.dispatch(again, "undo", again.order[0])
     assert now["photo"]["id"] == photo and now["left"] == left and now["today"] == NOBODY
     assert "and 2 more" in now["message"]
     assert [whale(r, i) for i in (photo, a, b)] == ["", "", ""]
@@ -98,10 +98,10 @@ def test_unnamed_photos_go_along_and_come_back_together(r):
 def test_unnamed_photos_go_along_with_a_named_whale(r):
     photo, name = named(r)
     a = r.order[4]
-    now = R.act(r, "same", photo, whale=name, photos=[a])
+    now = R.dispatch(r, "same", photo, whale=name, photos=[a])
     assert now["message"] == f"Photo {photo} is {name}, and so is {a}." and now["today"]["same"] == 2
     assert whale(r, a) == whale(r, photo) == name
-    assert R.act(r, "undo", now["photo"]["id"])["today"]["same"] == 0
+    assert R.dispatch(r, "undo", now["photo"]["id"])["today"]["same"] == 0
     assert whale(r, a) == whale(r, photo) == ""
 
 
@@ -109,7 +109,7 @@ def test_a_group_is_named_as_a_whole_or_not_at_all(r):
     photo, a = r.order[0], r.order[5]
     with Catalogue(r.catalogue.file) as bob:
         decide(bob, "assign", "bob", photo_id=a, whale="Luna")
-    entries, now = len(history(r.catalogue)), R.act(r, "new", photo, photos=[a])
+    entries, now = len(history(r.catalogue)), R.dispatch(r, "new", photo, photos=[a])
     assert now["trouble"] and "Luna by now" in now["message"] and now["photo"]["id"] == photo
     assert len(history(r.catalogue)) == entries and whale(r, photo) == ""
 
@@ -118,32 +118,32 @@ def test_somebody_else_was_quicker(r):
     photo, name = named(r)
     with Catalogue(r.catalogue.file) as bob:
         decide(bob, "assign", "bob", photo_id=photo, whale="Luna")
-    now = R.act(r, "same", photo, whale=name)
+    now = R.dispatch(r, "same", photo, whale=name)
     assert now["trouble"] and now["message"].count(".") <= 2 and f"photo {photo} is Luna by now" in now["message"]
     assert now["photo"]["id"] != photo and whale(r, photo) == "Luna"
-    now = R.act(r, "same", photo, whale=name)  # a key that was meant for the photo before
+    now = R.dispatch(r, "same", photo, whale=name)  # a key that was meant for the photo before
     assert now["trouble"] and "Another photo has come up" in now["message"]
     assert history(r.catalogue).who.tolist()[-1] == "bob"
 
 
 def test_undo_takes_back_the_own_decisions_only_and_shows_the_photo(r):
     first, second = r.order[:2]
-    R.act(r, "new", first)
-    R.act(r, "skip", second)
+    R.dispatch(r, "new", first)
+    R.dispatch(r, "skip", second)
     with Catalogue(r.catalogue.file) as bob:
         decide(bob, "assign", "bob", photo_id=r.order[0], whale="Luna")
-    assert R.act(r, "undo", next(iter(r.order)))["photo"]["id"] == second
-    assert R.act(r, "undo", second)["photo"]["id"] == first
-    now = R.act(r, "undo", first)
+    assert R.dispatch(r, "undo", next(iter(r.order)))["photo"]["id"] == second
+    assert R.dispatch(r, "undo", second)["photo"]["id"] == first
+    now = R.dispatch(r, "undo", first)
     assert now["trouble"] and now["message"] == "ana has no decision left to undo." and now["today"] == NOBODY
 
 
 def test_look_alikes_without_a_name_are_set_aside_and_nothing_is_written(r):
     while not any(not c["whale"] for c in r.shown):
-        R.act(r, "skip", r.order[0])
+        R.dispatch(r, "skip", r.order[0])
     photo, group = r.order[0], next([p["id"] for p in c["photos"]] for c in r.shown if not c["whale"])
     entries = len(history(r.catalogue))
-    now = R.act(r, "different", photo, photos=group)
+    now = R.dispatch(r, "different", photo, photos=group)
     assert now["photo"]["id"] == photo and not now["trouble"]
     assert group not in [[p["id"] for p in c["photos"]] for c in now["candidates"]]
     assert len(history(r.catalogue)) == entries
@@ -153,42 +153,71 @@ def test_merge_split_note_and_names(r):
     photo, name = named(r)
     other = photos(r.catalogue).query("whale_id not in ('', @name)").whale_id.iloc[0]
     ids = photos(r.catalogue).query("whale_id == @name").photo_id.tolist()
-    assert not R.act(r, "merge", photo, whales=[other, name], whale=name)["trouble"]
+    assert not R.dispatch(r, "merge", photo, whales=[other, name], whale=name)["trouble"]
     assert other not in set(photos(r.catalogue).whale_id)
-    assert not R.act(r, "undo", photo)["trouble"] and other in set(photos(r.catalogue).whale_id)
-    R.act(r, "split", photo, whale=name, photos=ids[:1], name="Luna")
+    assert not R.dispatch(r, "undo", photo)["trouble"] and other in set(photos(r.catalogue).whale_id)
+    R.dispatch(r, "split", photo, whale=name, photos=ids[:1], name="Luna")
     assert whale(r, ids[0]) == "Luna"
-    now = R.act(r, "note", photo, text=" a scar ")
+    now = R.dispatch(r, "note", photo, text=" a scar ")
     assert [(n["who"], n["text"]) for n in now["photo"]["notes"]] == [("ana", "a scar")]
-    assert R.act(r, "undo", photo)["photo"]["notes"] == []
-    assert R.act(r, "same", photo, whale="Lona")["trouble"]  # a slip of the pen makes no whale
+    assert R.dispatch(r, "undo", photo)["photo"]["notes"] == []
+    assert R.dispatch(r, "same", photo, whale="Lona")["trouble"]  # a slip of the pen makes no whale
     assert whale(r, photo) == ""
-    assert R.act(r, "new", photo, whale="Luna")["trouble"]
-    assert not R.act(r, "same", photo, whale="Luna")["trouble"] and whale(r, photo) == "Luna"
+    assert R.dispatch(r, "new", photo, whale="Luna")["trouble"]
+    assert not R.dispatch(r, "same", photo, whale="Luna")["trouble"] and whale(r, photo) == "Luna"
+
+
+def test_undoing_an_undo_brings_a_note_and_a_skip_back(r):
+    photo = r.order[0]
+    R.dispatch(r, "note", photo, text="a scar")
+    R.dispatch(r, "skip", photo)
+    skip, note = history(r.catalogue).seq.tolist()[:-3:-1]
+    for seq in (note, skip):
+        undo(r.catalogue, "ana", undo(r.catalogue, "ana", seq))
+    assert history(r.catalogue).set_index("seq").undone_by[[note, skip]].isna().all()
+    now = R.dispatch(r, "choose", r.order[0], show="skipped")
+    assert now["photo"]["id"] == photo and now["today"]["skipped"] == 1
+    assert [n["text"] for n in now["photo"]["notes"]] == ["a scar"]
+    R.dispatch(r, "choose", photo, show="waiting")
+    assert photo not in r.order
+    assert R.queue(r.catalogue).photo_id.tolist()[-1] == photo
+
+
+def test_a_catalogue_of_an_earlier_version_opens(r, tmp_path):
+    photo = r.order[0]
+    R.dispatch(r, "note", photo, text="a scar")
+    before, earlier = history(r.catalogue), tmp_path/"earlier.db"
+    r.catalogue.db.execute("VACUUM INTO ?", [str(earlier)])
+    with Catalogue(earlier) as cat:
+        cat.db.execute("DROP TABLE decisions")
+    again = R.start(earlier, "ana")
+    assert history(again.catalogue).equals(before)
+    assert R.undo_last(again) == f"Taken back: photo {photo}: a scar."
+    again.catalogue.close()
 
 
 def test_filters(r):
     df = photos(r.catalogue).set_index("photo_id")
     everything = set(r.order)
-    R.act(r, "skip", skipped := r.order[0])
-    R.act(r, "choose", r.order[0], place="Susitna", since="2018-01-01", until="2018-12-31")
+    R.dispatch(r, "skip", skipped := r.order[0])
+    R.dispatch(r, "choose", r.order[0], place="Susitna", since="2018-01-01", until="2018-12-31")
     expected = df.loc[[*everything]].query("place == 'Susitna' and '2018-01-01' <= date <= '2018-12-31'")
     assert set(r.order) == set(expected.index) and len(r.order) > 3
-    now = R.act(r, "choose", r.order[0], **{**R.FILTERS, "show": "skipped"})
+    now = R.dispatch(r, "choose", r.order[0], **{**R.FILTERS, "show": "skipped"})
     assert r.order == [skipped] and now["left"] == 1
-    R.act(r, "choose", r.order[0], show="waiting")
+    R.dispatch(r, "choose", r.order[0], show="waiting")
     assert set(r.order) == everything - {skipped}
-    now = R.act(r, "choose", r.order[0], since="2035-01-01")
+    now = R.dispatch(r, "choose", r.order[0], since="2035-01-01")
     assert now["photo"] is None and now["candidates"] == [] and "No photo" in now["message"]
-    assert R.act(r, "skip", None)["trouble"]
-    assert R.act(r, "choose", None, **R.FILTERS)["left"] == len(everything)
+    assert R.dispatch(r, "skip", None)["trouble"]
+    assert R.dispatch(r, "choose", None, **R.FILTERS)["left"] == len(everything)
 
 
 def test_to_the_last_photo(r):
-    R.act(r, "choose", r.order[0], viewpoint="left")
+    R.dispatch(r, "choose", r.order[0], viewpoint="left")
     while r.order:
         name = next((c["whale"] for c in r.shown if c["whale"]), "")
-        now = R.act(r, "same", r.order[0], whale=name) if name else R.act(r, "new", r.order[0])
+        now = R.dispatch(r, "same", r.order[0], whale=name) if name else R.dispatch(r, "new", r.order[0])
     assert now["photo"] is None and now["left"] == 0 and not now["trouble"]
     assert (photos(r.catalogue).query("viewpoint == 'left'").whale_id != "").all()
 
@@ -206,17 +235,17 @@ def test_nothing_to_review(tmp_path):
 def test_ten_thousand_photos_can_be_reviewed(tmp_path):
     file = R.crowd(tmp_path/"many.db", 10_000, 200)
     r = R.start(file, "ana")
-    now = R.screen(r)
+    now = R.view_state(r)
     assert now["left"] == 200 and now["candidates"]
     for i in range(10):
-        now = R.act(r, "skip", now["photo"]["id"])
+        now = R.dispatch(r, "skip", now["photo"]["id"])
     assert now["today"]["skipped"] == 10
     r.catalogue.close()
 
 
 # ---- in a browser
 
-NOTEBOOK = """from whaledo.whale.review import review
+NOTEBOOK = """from whaledo.whale.catalogue.review import review
 review({file!r}, 'ana'{more})"""
 
 
@@ -376,9 +405,10 @@ def written(file):
 
 
 def untrained(folder):
-    from whaledo.whale.inference import build_model, save_model
-    from whaledo.whale.training import recipes
-    save_model(build_model(recipes["demo"]), recipes["demo"], folder)
+    from whaledo.whale.model.config import ModelConfig
+    from whaledo.whale.model.inference import build_model, save_model
+    config = ModelConfig(backbone="test_resnet", embedding_size=64, input_size=[128, 48], mean=[.5]*3, std=[.25]*3)
+    save_model(build_model(config), config, folder)
     return folder
 
 
@@ -425,7 +455,7 @@ def test_ten_by_mouse_ten_by_keyboard_two_undone_and_the_kernel_killed(chromium,
     assert s.text(".wr-tally") == shown[0]
     assert written(file) == expected
     r = R.start(file, "ana")
-    assert s.photo() == R.screen(r)["photo"]["id"]
+    assert s.photo() == R.view_state(r)["photo"]["id"]
     decided = {p for (kind, p, _) in expected[:-2] if kind == "assign"}
     back = decided & set(r.order)
     assert len(back) <= 2 and (photos(r.catalogue, list(decided - back)).whale_id != "").all()
@@ -495,8 +525,8 @@ def test_a_photo_that_cannot_be_read_says_so(chromium, lab, ready):
     (folder := lab.folder/"second").mkdir()
     file = fresh(ready, folder)
     r = R.start(file, "ana")
-    first = R.screen(r)["photo"]["id"]
-    with R.writing(r.catalogue) as db:
+    first = R.view_state(r)["photo"]["id"]
+    with writing(r.catalogue) as db:
         db.execute("UPDATE photos SET path = 'gone.jpg' WHERE photo_id = ?", (first,))
         db.execute("UPDATE names SET path = 'gone.jpg' WHERE photo_id = ?", (first,))
     r.catalogue.close()

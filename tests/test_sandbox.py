@@ -8,9 +8,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from whaledo.challenge import Challenge, Limits
-from whaledo.runtime import run_submission
-from whaledo.sandbox import PROBLEMS, REASONS, RunError
+from whaledo.runner.challenge import Challenge, Limits
+from whaledo.runner.runtime import run_submission
+from whaledo.runner.sandbox import PROBLEMS, REASONS, RunError
 
 LIMITS = Limits(hours=5/3600, memory_gb=1, processes=64, log_mb=1)
 ANSWER = "open('submission/submission.csv', 'w').write('moo')\n"
@@ -170,11 +170,11 @@ def test_only_the_allowed_service_is_let_through(attempt):
 
 def test_all_engines_give_the_same_ranking(survey, tmp_path):
     import pandas as pd
-    from whaledo.challenge import get_challenge
-    from whaledo.runtime import pack
-    from whaledo.sandbox import PROJECT
-    from whaledo.whale.scenarios import lay_out
-    from whaledo.whale.survey import load_survey
+    from whaledo.runner.challenge import get_challenge
+    from whaledo.runner.runtime import pack
+    from whaledo.runner.sandbox import PROJECT
+    from whaledo.whale.data.scenarios import lay_out
+    from whaledo.whale.data.survey import load_survey
     engines = [e for e in PROBLEMS if not PROBLEMS[e]()]
     if len(engines) < 2:
         pytest.skip(f"only {' '.join(engines) or 'no engine'} works here")

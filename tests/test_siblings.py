@@ -6,7 +6,7 @@ import zipfile
 import pytest
 
 from conftest import ROOT, python
-from whaledo.challenge import get_challenge
+from whaledo.runner.challenge import get_challenge
 
 SIZES = {"pose-bowl": 6, "cloud-cover": 6, "mouse-behavior": 4}
 

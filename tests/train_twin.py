@@ -11,12 +11,13 @@ from pathlib import Path
 from unittest.mock import patch
 
 from accelerate.utils import gather_object
-from whaledo.whale import training
-from whaledo.whale.demo import demo_survey
-from whaledo.whale.scenarios import split_whales
-from whaledo.whale.survey import load_survey
+from whaledo.whale.train import training
+from whaledo.whale.train.recipes import recipes
+from whaledo.whale.data.demo import demo_survey
+from whaledo.whale.data.scenarios import split_whales
+from whaledo.whale.data.survey import load_survey
 
-RECIPE = dict(training.recipes["demo"], epochs=3, input_size=[64, 32], valid=.3, validate_every=2, accumulate=2)
+RECIPE = recipes["demo"].replace(epochs=3, input_size=[64, 32], valid=.3, validate_every=2, accumulate=2)
 
 
 def main(folder, parts=None):
