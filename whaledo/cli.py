@@ -8,10 +8,10 @@ __all__ = ['app', 'say', 'project', 'argument_comments', 'command', 'check_surve
            'sha12', 'result_row', 'score', 'report', 'remove', 'clean', 'call', 'build', 'pull', 'runtime_tests',
            'test_container', 'interact', 'existing', 'NotWritten', 'keep_table', 'remarks', 'photos_at', 'take_in',
            'catalogue_counts', 'import_photos', 'tell_counts', 'export_forms', 'export_photos', 'history',
-           'find_matches', 'tell_proposals', 'match', 'open_for', 'review', 'sightings', 'count', 'toy_submission',
-           'time_run', 'bench_sandbox', 'bench_rendering', 'tell_bench', 'tell_sandbox', 'bench', 'demo_data',
-           'demo_train', 'demo_pack', 'engine_fits', 'read_result', 'demo_submission', 'demo_report', 'demo', 'main',
-           'failure', 'run']
+           'find_matches', 'tell_proposals', 'match_report', 'match', 'open_for', 'review', 'sightings', 'count',
+           'toy_submission', 'time_run', 'bench_sandbox', 'bench_rendering', 'tell_bench', 'tell_sandbox', 'bench',
+           'demo_data', 'demo_train', 'demo_pack', 'engine_fits', 'read_result', 'demo_run', 'demo_submission',
+           'demo_report', 'demo_folder', 'demo', 'main', 'failure', 'run']
 
 # %% ../nbs/90_cli.ipynb #8bdc0a2b
 import getpass
@@ -218,9 +218,8 @@ def calibrate(
 # %% ../nbs/90_cli.ipynb #10841ec7
 @command
 def ablate(
-    file: Path = Path(
-        "results/ablation_demo.csv"
-    ),  # table of results, made or continued
+    # table of results, made or continued
+    file: Path = Path("results/ablation_demo.csv"),
     seeds: int = 3,  # runs of each variant
 ):
     "Train what the table of the ablation lacks: about an hour and a half on one core."
@@ -255,9 +254,8 @@ def pack(
 @command
 def test_submission(
     data_dir: Path = Path("data"),  # in the challenge's layout
-    submission_dir: Path = Path(
-        "submission"
-    ),  # holds submission.zip; gets the output and log.txt
+    # holds submission.zip; gets the output and log.txt
+    submission_dir: Path = Path("submission"),
     challenge: str = "whale",  # name of the challenge
     engine: str = "auto",  # auto, docker, podman or bubblewrap
     limits: str = "",  # other limits than the platform's, such as hours=.5,memory_gb=4
@@ -652,14 +650,24 @@ def tell_proposals(catalogue: Path, found) -> dict:  # {proposal: photos}
     print(f"{catalogue}: ready for review; make review CATALOGUE={catalogue}")
     return proposals
 
+# %% ../nbs/90_cli.ipynb #4bedd216
+def match_report(
+    catalogue: Path,
+    found,  # of `find_matches`
+    table: Path | None,  # CSV for the proposals
+) -> dict:  # photos, proposals
+    "Say what was proposed, and keep it when a table is asked for."
+    proposals = tell_proposals(catalogue, found)
+    keep_table(table, found)
+    return dict(photos=len(found), proposals=proposals)
+
 # %% ../nbs/90_cli.ipynb #2651379b
 @command
 def match(
     source: Path,  # new photos: whatever import-photos takes; known photos are not read again
     catalogue: Path = Path("catalogue.db"),  # made when it is missing
-    model: Path = Path(
-        "submission_src"
-    ),  # folder with weights.safetensors and config.json
+    # folder with weights.safetensors and config.json
+    model: Path = Path("submission_src"),
     who: str = "",  # your name, for the log; the name of your account
     viewpoint: str = "",  # of all new photos of a plain folder: top, left or right
     place: str = "",  # where all new photos of a plain folder were taken
@@ -672,9 +680,7 @@ def match(
     with open_for(source, catalogue) as c:
         remarks(take_in(c, source, who, viewpoint, place))
         found = find_matches(c, model, viewpoints, days, only_place)
-    proposals = tell_proposals(catalogue, found)
-    keep_table(table, found)
-    return dict(photos=len(found), proposals=proposals)
+    return match_report(catalogue, found, table)
 
 # %% ../nbs/90_cli.ipynb #732c1aaf
 def open_for(source: Path, catalogue: Path):
@@ -909,6 +915,21 @@ def read_result(
     file = folder / "result.json"
     return json.loads(file.read_text()) if file.exists() else {}
 
+# %% ../nbs/90_cli.ipynb #9b07dd03
+def demo_run(
+    c,
+    folder: Path,  # of submission.zip; gets the output, log.txt and result.json
+    data_dir: Path,
+    engine: str,
+):
+    "Run a packed submission, and keep how long it took."
+    from whaledo.files import write_json
+    from whaledo.runner.runtime import run_submission
+
+    done = run_submission(folder / "submission.zip", data_dir, folder, c, engine)
+    keep = ("seconds", "peak_memory_mb", "engine")
+    write_json(folder / "result.json", {k: done[k] for k in keep})
+
 # %% ../nbs/90_cli.ipynb #55e421f3
 def demo_submission(
     c,
@@ -918,15 +939,10 @@ def demo_submission(
     engine: str,
 ) -> dict:  # submission, scores, seconds, peak_memory_mb, engine
     "Pack, run and score one submission, unless that is done."
-    from whaledo.files import write_json
-    from whaledo.runner.runtime import run_submission
-
     folder = run / name
     changed = demo_pack(c, name, run, folder)
     if changed or not engine_fits(engine, read_result(folder).get("engine")):
-        done = run_submission(folder / "submission.zip", data_dir, folder, c, engine)
-        keep = ("seconds", "peak_memory_mb", "engine")
-        write_json(folder / "result.json", {k: done[k] for k in keep})
+        demo_run(c, folder, data_dir, engine)
     score = c.score(folder / c.output, c.find_labels(data_dir))
     return dict(
         submission=name,
@@ -954,6 +970,12 @@ def demo_report(
     print(f"\n{c.demo.title}\n\n{shown.to_string(index=False)}\n\npicture: {picture}")
     return dict(scores=scores, picture=str(picture))
 
+# %% ../nbs/90_cli.ipynb #01adec41
+def demo_folder(data_dir: Path) -> Path:
+    "Where a demo leaves its runs: a folder for each data folder."
+    name = "demo" if data_dir == Path("data") else data_dir.resolve().name
+    return project() / "runs" / name
+
 # %% ../nbs/90_cli.ipynb #3ee117f2
 @command
 def demo(
@@ -966,11 +988,7 @@ def demo(
 ):
     "From nothing to scored submissions: make data, train, pack, run, score, show."
     c = get_challenge(challenge)
-    run = (
-        project()
-        / "runs"
-        / ("demo" if data_dir == Path("data") else data_dir.resolve().name)
-    )
+    run = demo_folder(data_dir)
     say("1/4 data made by a program")
     demo_data(c, data_dir, seed, size, run)
     say("2/4 training")

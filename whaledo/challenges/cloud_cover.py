@@ -4,16 +4,16 @@
 
 # %% auto #0
 __all__ = ['NATURE', 'BY_MAN', 'SPECTRA', 'ROOFS', 'CROPS', 'SURFACES', 'CLOUD', 'KINDS', 'SKY_NAMES', 'LETTERS', 'LANDSCAPES',
-           'SKIES', 'PLANS', 'WRITERS', 'CONSTANTS', 'MAX_BYTES', 'UNREADABLE', 'recipe', 'MADE', 'cloud_cover',
-           'fractal', 'mix', 'shade', 'Parcels', 'parcels', 'paint', 'water', 'forest', 'desert', 'snow', 'city',
-           'fields', 'reflected', 'Kind', 'Sky', 'draw_cirrus', 'clouds', 'shadowed', 'shine', 'expose', 'Rendered',
-           'render_chip', 'true_colour', 'show_chip', 'chip_pixels', 'pixel_table', 'geo_keys', 'write_tif',
-           'four_letters', 'draw_dates', 'plan_chips', 'Chip', 'write_chip', 'write_chips', 'make_data',
-           'read_metadata', 'pack_masks', 'header_problem', 'read_mask', 'masks', 'check_output', 'score_masks',
-           'true_mask', 'split_places', 'load_chip', 'load_chips', 'draw_batch', 'cloud_loss', 'one_core', 'Trainer',
-           'train_step', 'fit', 'validate', 'data_hash', 'run_settings', 'run_facts', 'train_network', 'train',
-           'trained', 'save_run', 'pixel_counts', 'chip_table', 'iou_by', 'show_errors', 'plot_scores', 'plot_worst',
-           'draw', 'write_variant', 'variants', 'compare', 'count_chips']
+           'SKIES', 'PLANS', 'WRITERS', 'CONSTANTS', 'MAX_BYTES', 'UNREADABLE', 'recipe', 'MADE', 'SOURCES', 'NEEDS',
+           'TITLE', 'cloud_cover', 'fractal', 'mix', 'shade', 'Parcels', 'parcels', 'paint', 'water', 'forest',
+           'desert', 'snow', 'city', 'fields', 'reflected', 'Kind', 'Sky', 'draw_cirrus', 'clouds', 'shadowed', 'shine',
+           'expose', 'Rendered', 'render_chip', 'true_colour', 'show_chip', 'chip_pixels', 'pixel_table', 'geo_keys',
+           'write_tif', 'four_letters', 'draw_dates', 'plan_chips', 'Chip', 'write_chip', 'write_chips', 'make_data',
+           'read_metadata', 'pack_masks', 'header_problem', 'read_mask', 'masks', 'check_output', 'labelled_chips',
+           'score_masks', 'true_mask', 'split_places', 'load_chip', 'load_chips', 'draw_batch', 'cloud_loss',
+           'one_core', 'Trainer', 'train_step', 'fit', 'validate', 'data_hash', 'run_settings', 'run_facts',
+           'train_network', 'train', 'trained', 'save_run', 'pixel_counts', 'chip_table', 'iou_by', 'show_errors',
+           'plot_scores', 'plot_errors', 'plot_worst', 'draw', 'write_variant', 'variants', 'compare', 'count_chips']
 
 # %% ../../nbs/20_cloud_cover.ipynb #65e6a5d6
 import contextlib
@@ -821,6 +821,16 @@ def check_output(
         warn("warning: no mask has a single pixel of cloud, so the score will be 0")
     return problems
 
+# %% ../../nbs/20_cloud_cover.ipynb #60d18097
+def labelled_chips(labels: Path) -> list:  # of chip ids; InputError when there are none
+    "The chips that a folder of true masks knows."
+    chip_ids = sorted(p.stem for p in labels.glob("*.tif")) if labels.is_dir() else []
+    if not chip_ids:
+        raise InputError(
+            f"{labels} is no folder of masks; give the test_labels of the data folder."
+        )
+    return chip_ids
+
 # %% ../../nbs/20_cloud_cover.ipynb #710f7f59
 def score_masks(
     output_path,  # submission.tar.gz, or a folder of masks
@@ -830,11 +840,7 @@ def score_masks(
 ):  # {'intersection_over_union': float}; InputError for masks or labels that are wrong
     "Intersection over union of all masks taken as one."
     labels = Path(labels_path)
-    chip_ids = sorted(p.stem for p in labels.glob("*.tif")) if labels.is_dir() else []
-    if not chip_ids:
-        raise InputError(
-            f"{labels} is no folder of masks; give the test_labels of the data folder."
-        )
+    chip_ids = labelled_chips(labels)
     problems = []
     for _ in masks(output_path, chip_ids, problems):
         pass
@@ -1150,6 +1156,19 @@ def plot_scores(ax, scores: pd.Series):  # of `iou_by`
     ax.bar_label(ax.bar(scores.index, scores, color=colours), fmt="%.2f", fontsize=9)
     ax.set(ylim=(0, 1.1), ylabel="IoU", title="Intersection over union by surface")
 
+# %% ../../nbs/20_cloud_cover.ipynb #ed59aefe
+def plot_errors(
+    axes,  # one a chip
+    chips: pd.DataFrame,  # of `chip_table`
+    found: dict,  # {chip_id: mask}
+    data_dir,
+):
+    "The false alarms and misses of some chips."
+    for ax, r in zip(axes, chips.itertuples()):
+        chip = read_chip(Path(data_dir) / "test_features" / r.chip_id)
+        true = true_mask(Path(data_dir) / "test_labels", r.chip_id)
+        show_errors(ax, chip, found[r.chip_id], true, f"{r.surface} ({r.chip_id})")
+
 # %% ../../nbs/20_cloud_cover.ipynb #a287c98b
 def plot_worst(
     data_dir,
@@ -1159,18 +1178,13 @@ def plot_worst(
     "Intersection over union by surface, and the chips with most wrong pixels."
     table = chip_table(data_dir, output_path)
     worst = table.head(4 * rows)
-    found = {
-        c: m
-        for c, m in masks(output_path, table.chip_id, [])
-        if c in set(worst.chip_id)
-    }
+    wanted = set(worst.chip_id)
+    pairs = masks(output_path, table.chip_id, [])
+    found = {chip: mask for chip, mask in pairs if chip in wanted}
     fig = plt.figure(figsize=(9, 2.3 + 2.5 * rows), layout="constrained")
     top, bottom = fig.subfigures(2, 1, height_ratios=[2.3, 2.5 * rows])
     plot_scores(top.subplots(), iou_by(table))
-    for ax, r in zip(bottom.subplots(rows, 4).flat, worst.itertuples()):
-        chip = read_chip(Path(data_dir) / "test_features" / r.chip_id)
-        true = true_mask(Path(data_dir) / "test_labels", r.chip_id)
-        show_errors(ax, chip, found[r.chip_id], true, f"{r.surface} ({r.chip_id})")
+    plot_errors(bottom.subplots(rows, 4).flat, worst, found, data_dir)
     title = "The chips with most wrong pixels: false alarms in red, misses in blue"
     bottom.suptitle(title, fontsize=11)
     return fig
@@ -1238,6 +1252,11 @@ def count_chips(data_dir) -> int:  # InputError when the list is wrong
 
 MADE = "`make demo CHALLENGE=cloud-cover` writes it"
 
+# %% ../../nbs/20_cloud_cover.ipynb #7826e0d7
+SOURCES = {k: f"submissions/cloud-cover/{k}" for k in ("quickstart", "submission")}
+NEEDS = dict(submission={"weights.safetensors": MADE, "config.json": MADE})
+TITLE = "Clouds over places that training has not seen"
+
 # %% ../../nbs/20_cloud_cover.ipynb #3bad227f
 cloud_cover = register(
     Challenge(
@@ -1251,14 +1270,10 @@ cloud_cover = register(
         collect=pack_masks,
         limits=Limits(hours=4, cpus=5, memory_gb=48, gpu_gb=12),
         allow=("planetarycomputer.microsoft.com",),
-        sources={
-            k: f"submissions/cloud-cover/{k}" for k in ("quickstart", "submission")
-        },
-        needs=dict(submission={"weights.safetensors": MADE, "config.json": MADE}),
+        sources=SOURCES,
+        needs=NEEDS,
         labels=("test_labels",),
-        demo=Demo(
-            make_data, train, draw, "Clouds over places that training has not seen"
-        ),
+        demo=Demo(make_data, train, draw, TITLE),
         audit=Audit(count_chips, 10_000, variants=variants, compare=compare),
     )
 )

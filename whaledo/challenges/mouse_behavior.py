@@ -5,20 +5,20 @@
 # %% auto #0
 __all__ = ['VOCABULARY', 'OTHER', 'LAYOUT', 'FRAME', 'FPS', 'PARTS', 'REST', 'ROAM', 'SNIFF', 'MOUNT', 'ATTACK', 'FLEE', 'LABEL',
            'MOTION', 'RESIDENT_NEXT', 'INTRUDER_NEXT', 'NEXT', 'SHAPE', 'CURVE', 'REACH', 'SLIP', 'COLOURS', 'MICE',
-           'OUTLINE', 'SWAP', 'MADE', 'mouse_behavior', 'label_problem', 'shape_problem', 'value_problem',
-           'as_input_error', 'read_vocabulary', 'Annotated', 'annotation_problem', 'read_labelled', 'body', 'traits',
-           'at_first', 'new_world', 'spot', 'begin', 'decide', 'meet', 'react', 'facing', 'refuge', 'Plan', 'plan',
-           'half_turn', 'attend', 'turn_rate', 'turn', 'stride', 'thrust', 'walk', 'keep_apart', 'step', 'Simulation',
-           'simulate', 'draw_mouse', 'draw_frame', 'film_strip', 'Bouts', 'bouts', 'late_edges', 'bridge', 'annotate',
-           'episodes', 'lose_points', 'mix_up', 'track', 'film', 'make_sequences', 'without', 'write_demo', 'guesses',
-           'ethogram', 'legend', 'missing_problems', 'wrong_problems', 'prediction_problems', 'Truth', 'read_truth',
-           'score_behaviour', 'vocabulary_of', 'unknown_problems', 'warn_of_unclaimed', 'check_output', 'Recipe',
-           'mirror', 'Video', 'prepare', 'crop_size', 'n_batches', 'crops', 'crop', 'predict_all', 'frame_f1',
-           'class_weights', 'Trainer', 'train_step', 'Fitted', 'fit', 'split', 'n_bouts', 'choose_width', 'origin',
-           'earlier_run', 'train_behaviour', 'describe_run', 'save_run', 'Compared', 'pairs_of', 'plot_rasters',
-           'plot_confusion', 'bout_table', 'plot_bouts', 'longest_mistakes', 'plot_mistake', 'plot_worst',
-           'draw_strips', 'draw_errors', 'count_videos', 'write_variant', 'variants', 'compare', 'make_demo',
-           'train_demo']
+           'OUTLINE', 'SWAP', 'MADE', 'SOURCES', 'NEEDS', 'TITLE', 'mouse_behavior', 'label_problem', 'shape_problem',
+           'value_problem', 'as_input_error', 'read_vocabulary', 'Annotated', 'annotation_problem', 'read_labelled',
+           'body', 'traits', 'at_first', 'new_world', 'spot', 'begin', 'decide', 'meet', 'react', 'facing', 'refuge',
+           'Plan', 'plan', 'half_turn', 'attend', 'turn_rate', 'turn', 'stride', 'thrust', 'walk', 'keep_apart', 'step',
+           'Simulation', 'simulate', 'draw_mouse', 'draw_frame', 'film_strip', 'Bouts', 'bouts', 'late_edges', 'bridge',
+           'annotate', 'episodes', 'lose_points', 'mix_up', 'track', 'film', 'make_sequences', 'without', 'write_demo',
+           'guesses', 'ethogram', 'legend', 'missing_problems', 'wrong_problems', 'prediction_problems', 'Truth',
+           'read_truth', 'frame_names', 'score_behaviour', 'vocabulary_of', 'unknown_problems', 'warn_of_unclaimed',
+           'output_problems', 'check_output', 'Recipe', 'mirror', 'Video', 'prepare', 'crop_size', 'n_batches', 'crops',
+           'crop', 'predict_all', 'frame_f1', 'class_weights', 'Trainer', 'train_step', 'Fitted', 'train_epoch', 'fit',
+           'split', 'n_bouts', 'choose_width', 'origin', 'earlier_run', 'train_behaviour', 'describe_run', 'save_run',
+           'Compared', 'pairs_of', 'plot_rasters', 'plot_confusion', 'bout_table', 'plot_bouts', 'longest_mistakes',
+           'plot_mistake', 'plot_worst', 'draw_strips', 'draw_errors', 'count_videos', 'write_variant', 'variants',
+           'compare', 'make_demo', 'train_demo']
 
 # %% ../../nbs/30_mouse_behavior.ipynb #10a86e18
 import hashlib
@@ -837,12 +837,19 @@ def read_truth(
         )
     return Truth(vocabulary, truth)
 
+# %% ../../nbs/30_mouse_behavior.ipynb #a43b7ab6
+def frame_names(
+    vocabulary,
+    videos: list,  # labels of each video
+) -> np.ndarray:  # (frames of all videos,) names
+    "The behaviour of every frame, video after video."
+    return np.array(vocabulary)[np.concatenate([np.asarray(y) for y in videos])]
+
 # %% ../../nbs/30_mouse_behavior.ipynb #afdc28c9
 def score_behaviour(
     predictions_path,  # submission.npy: {sequence_id: labels}
     labels_path,  # labels.npy
-    # f1 and precision, then the F1 of each behaviour; InputError when one of the files is
-    # wrong
+    # f1 and precision, then the F1 of each behaviour; InputError for a wrong file
 ) -> dict:
     "Macro F1 and macro precision over the frames of annotator 0, without 'other'."
     vocabulary, truth = read_truth(labels_path)
@@ -853,12 +860,10 @@ def score_behaviour(
     )
     if problems:
         raise InputError("\n".join(problems))
-    names = np.array(vocabulary)
-    actual = names[np.concatenate(list(truth.values()))]
-    predicted = names[np.concatenate([np.asarray(predictions[n]) for n in truth])]
-    score = macro_f1_precision(
-        actual, predicted, [n for n in vocabulary if n != "other"]
-    )
+    actual = frame_names(vocabulary, truth.values())
+    predicted = frame_names(vocabulary, [predictions[n] for n in truth])
+    behaviours = [n for n in vocabulary if n != "other"]
+    score = macro_f1_precision(actual, predicted, behaviours)
     return {k: v for k, v in score.items() if not k.startswith("precision_")}
 
 # %% ../../nbs/30_mouse_behavior.ipynb #53c7ae88
@@ -886,6 +891,19 @@ def warn_of_unclaimed(labels, vocabulary, warn):
         if name != "other" and i not in claimed:
             warn(f"warning: no frame is called {name}, whose F1 is therefore 0")
 
+# %% ../../nbs/30_mouse_behavior.ipynb #7ddced61
+def output_problems(
+    file,  # for the messages
+    predictions,  # {sequence_id: labels}
+    test: dict,  # {sequence_id: sequence} to be labelled
+    counted: list,  # the sequences that must be there
+    n_classes: int,  # length of the vocabulary
+) -> list:  # sentences
+    "What is wrong with predictions for the test videos."
+    frames = {n: len(s["keypoints"]) for n, s in test.items()}
+    problems = prediction_problems(file, predictions, frames, counted, n_classes)
+    return problems + unknown_problems(file, predictions, test)
+
 # %% ../../nbs/30_mouse_behavior.ipynb #b8cab4e8
 def check_output(
     output_path,  # submission.npy
@@ -900,11 +918,8 @@ def check_output(
     except InferenceError as e:
         return [str(e)]
     counted = [n for n, s in test.items() if s.get("annotator_id", 0) == 0]
-    frames = {n: len(s["keypoints"]) for n, s in test.items()}
-    problems = prediction_problems(
-        output_path, predictions, frames, counted, len(vocabulary)
-    )
-    problems += unknown_problems(output_path, predictions, test)
+    size = len(vocabulary)
+    problems = output_problems(output_path, predictions, test, counted, size)
     if counted and not problems:
         warn_of_unclaimed([predictions[n] for n in counted], vocabulary, warn)
     return problems
@@ -1061,6 +1076,17 @@ class Fitted(NamedTuple):
     net: BehaviourNet
     history: pd.DataFrame  # one row an epoch: loss, validation
 
+# %% ../../nbs/30_mouse_behavior.ipynb #0a1e0fe5
+def train_epoch(
+    t: Trainer,
+    learn: list,  # of Video
+    recipe: Recipe,
+    rng,
+) -> float:  # the mean loss
+    "Learn from every batch of an epoch."
+    t.net.train()
+    return np.mean([train_step(t, x, y) for x, y in crops(learn, recipe, rng)])
+
 # %% ../../nbs/30_mouse_behavior.ipynb #b564ac18
 def fit(
     learn: list,  # of Video, to train on
@@ -1076,10 +1102,7 @@ def fit(
     trainer = Trainer(learn, len(vocabulary), recipe)
     history = []
     for epoch in tqdm(range(recipe.epochs), desc="training", unit="epoch"):
-        trainer.net.train()
-        loss = np.mean(
-            [train_step(trainer, x, y) for x, y in crops(learn, recipe, rng)]
-        )
+        loss = train_epoch(trainer, learn, recipe, rng)
         found = frame_f1(check, predict_all(trainer.net, check), vocabulary)
         history.append(dict(epoch=epoch + 1, loss=loss, validation=found))
     return Fitted(trainer.net, pd.DataFrame(history))
@@ -1442,8 +1465,13 @@ def train_demo(data_dir, run, seed: int = 0, epochs: int = None):
     recipe = Recipe(seed=seed, epochs=epochs or Recipe.epochs)
     train_behaviour(Path(data_dir) / "train.npy", run, recipe)
 
-# %% ../../nbs/30_mouse_behavior.ipynb #9bc95738
+# %% ../../nbs/30_mouse_behavior.ipynb #a880a1f5
 MADE = "`make demo CHALLENGE=mouse-behavior` writes it"
+SOURCES = {k: f"submissions/mouse-behavior/{k}" for k in ("quickstart", "submission")}
+NEEDS = dict(submission={"weights.safetensors": MADE, "config.json": MADE})
+TITLE = "macro F1 on simulated videos of other mice"
+
+# %% ../../nbs/30_mouse_behavior.ipynb #9bc95738
 mouse_behavior = register(
     Challenge(
         "mouse-behavior",
@@ -1452,16 +1480,9 @@ mouse_behavior = register(
         score=score_behaviour,
         output="submission.npy",
         labels=("labels.npy",),
-        sources={
-            k: f"submissions/mouse-behavior/{k}" for k in ("quickstart", "submission")
-        },
-        needs=dict(submission={"weights.safetensors": MADE, "config.json": MADE}),
-        demo=Demo(
-            make_demo,
-            train_demo,
-            draw_errors,
-            "macro F1 on simulated videos of other mice",
-        ),
+        sources=SOURCES,
+        needs=NEEDS,
+        demo=Demo(make_demo, train_demo, draw_errors, TITLE),
         # the platform's test set: "almost 300 videos"
         audit=Audit(count_videos, 300, variants, compare),
     )

@@ -6,20 +6,20 @@
 __all__ = ['BOX', 'PAINTS', 'SKINS', 'SKIN_ODDS', 'FOCAL', 'FAR', 'SEA', 'SOIL', 'CRAFT', 'PNG', 'SHAPES', 'CRAFTS', 'BUFFERS',
            'PATTERNS', 'SHADES', 'SKIES', 'GLARES', 'DRAWS', 'PHOTOS', 'RENDERER', 'SIZES', 'SHAPE_TICKS', 'recipe',
            'jitter', 'augment', 'FOUND', 'ORDERS', 'KINDS', 'TITLE', 'MADE', 'pose_bowl', 'id_rules', 'corner_rules',
-           'box_problems', 'numbers', 'read_boxes', 'order_problems', 'first_difference', 'score_boxes', 'is_flat',
-           'pixel_rules', 'check_boxes', 'ring', 'frustum', 'plate', 'moved', 'turned', 'wing', 'dish', 'antenna',
-           'instrument', 'outside', 'Trunk', 'trunk', 'wings', 'engine', 'on_roof', 'Craft', 'centred', 'make_craft',
-           'ZBuffer', 'draw_face', 'rasterise', 'inverse_distance', 'Box', 'tight_box', 'sunlit', 'noise_tile', 'noise',
-           'Surface', 'lines', 'paint_cells', 'paint_seams', 'crumple_foil', 'unit', 'dot', 'frames', 'surface_of',
-           'Light', 'lit', 'shade', 'rays', 'ground', 'ground_at', 'haze', 'air', 'Earth', 'draw_earth', 'draw_stars',
-           'sun_rays', 'reflection', 'draw_glare', 'Conditions', 'direction', 'draw_earth_direction', 'draw_sun',
-           'draw_position', 'draw_conditions', 'expose', 'draw_sky', 'Photo', 'draw_photo', 'Job', 'write_photo',
-           'render', 'make_data', 'show_box', 'show_photo', 'contact_sheet', 'show_photos', 'plot_spread',
-           'plot_positions', 'plot_scales', 'random_width', 'kept_near', 'random_window', 'augmented', 'training_batch',
-           'load_train', 'covered', 'span_loss', 'box_loss', 'draw_batches', 'Trainer', 'train_step', 'fit',
-           'run_config', 'hold_out', 'validate', 'train', 'finished', 'save_run', 'compare_boxes', 'show_results',
-           'draw', 'plot_sizes', 'condition_groups', 'plot_conditions', 'area', 'kinds_of_error', 'plot_errors',
-           'list_photos', 'write_variant', 'variants', 'compare', 'count_photos']
+           'box_problems', 'numbers', 'read_boxes', 'no_box', 'order_problems', 'first_difference', 'score_boxes',
+           'is_flat', 'pixel_rules', 'check_boxes', 'ring', 'frustum', 'plate', 'moved', 'turned', 'wing', 'dish',
+           'antenna', 'instrument', 'outside', 'Trunk', 'trunk', 'wings', 'engine', 'on_roof', 'Craft', 'centred',
+           'make_craft', 'ZBuffer', 'draw_face', 'rasterise', 'inverse_distance', 'Box', 'tight_box', 'sunlit',
+           'noise_tile', 'noise', 'Surface', 'lines', 'paint_cells', 'paint_seams', 'crumple_foil', 'unit', 'dot',
+           'frames', 'surface_of', 'Light', 'lit', 'shade', 'rays', 'ground', 'ground_at', 'haze', 'air', 'Earth',
+           'draw_earth', 'draw_stars', 'sun_rays', 'reflection', 'draw_glare', 'Conditions', 'direction',
+           'draw_earth_direction', 'draw_sun', 'draw_position', 'draw_conditions', 'expose', 'draw_sky', 'Photo',
+           'draw_photo', 'Job', 'write_photo', 'render', 'make_data', 'show_box', 'show_photo', 'contact_sheet',
+           'show_photos', 'plot_spread', 'plot_positions', 'plot_scales', 'random_width', 'kept_near', 'random_window',
+           'augmented', 'training_batch', 'load_train', 'covered', 'span_loss', 'box_loss', 'draw_batches', 'Trainer',
+           'train_step', 'fit', 'run_config', 'hold_out', 'validate', 'train', 'finished', 'save_run', 'compare_boxes',
+           'show_results', 'draw', 'plot_sizes', 'condition_groups', 'plot_conditions', 'area', 'kinds_of_error',
+           'plot_errors', 'list_photos', 'write_variant', 'variants', 'compare', 'count_photos']
 
 # %% ../../nbs/10_pose_bowl.ipynb #8925334c
 import hashlib
@@ -143,6 +143,18 @@ def read_boxes(
     df[CORNERS] = numbers(df)
     return df
 
+# %% ../../nbs/10_pose_bowl.ipynb #9a6e3140
+def no_box(
+    missing: list,  # ids of photos
+    file,  # how the file with the boxes is called
+    listing,  # how the file with the wanted ids is called
+) -> str:
+    "What is said of photos without a box."
+    return (
+        f"{file}: photo {missing[0]} has no box ({len(missing):,} missing); "
+        f"write one for each photo of {listing}."
+    )
+
 # %% ../../nbs/10_pose_bowl.ipynb #706f3eef
 def order_problems(
     ids,  # of the boxes, indexed by line in the file
@@ -157,10 +169,7 @@ def order_problems(
         return []
     missing = [i for i in wanted if i not in set(ids)]
     if missing and ids.isin(wanted).all():
-        return [
-            f"{file}: photo {missing[0]} has no box ({len(missing):,} missing); "
-            f"write one for each photo of {listing}."
-        ]
+        return [no_box(missing, file, listing)]
     line, what = first_difference(ids, wanted, listing)
     return [
         f"{file} line {line}: {what}; write the photos of {listing} in their order."
@@ -998,7 +1007,7 @@ def render(
     write_csv(folder / "submission_format.csv", df[COLUMNS].assign(**zeros))
     write_csv(folder / "conditions.csv", df.drop(columns=CORNERS))
 
-# %% ../../nbs/10_pose_bowl.ipynb #c76b2075
+# %% ../../nbs/10_pose_bowl.ipynb #2dcee4a9
 SHAPES = (
     ring,
     frustum,
@@ -1012,6 +1021,8 @@ SHAPES = (
     outside,
     trunk,
 )
+
+# %% ../../nbs/10_pose_bowl.ipynb #fe95e0bc
 CRAFTS = (wings, engine, on_roof, centred, make_craft.__wrapped__)
 BUFFERS = (draw_face, rasterise, inverse_distance, tight_box, sunlit)
 PATTERNS = (
@@ -1022,6 +1033,8 @@ PATTERNS = (
     paint_seams,
     crumple_foil,
 )
+
+# %% ../../nbs/10_pose_bowl.ipynb #c76b2075
 SHADES = (unit, dot, frames, surface_of, lit, shade)
 SKIES = (
     rays.__wrapped__,

@@ -68,24 +68,21 @@ class Challenge(Layout):
     "All that the runtime has to know about one challenge."
 
     name: str  # what CHALLENGE= takes
-    data_files: (
-        tuple  # what the platform mounts of the data folder; nothing else of it is seen
-    )
-    check: (
-        Callable  # (output_path, data_dir, warn) -> list of sentences, one per problem
-    )
-    score: Callable  # (output_path, labels_path) -> dict of numbers, the most important first
+    # what the platform mounts of the data folder; nothing else of it is seen
+    data_files: tuple
+    # (output_path, data_dir, warn) -> list of sentences, one per problem
+    check: Callable
+    # (output_path, labels_path) -> dict of numbers, the most important first
+    score: Callable
     limits: Limits = Limits()  # of the platform
     allow: tuple = ()  # hosts that the platform's wall lets through; none of them is needed
-    sources: dict = field(
-        default_factory=dict
-    )  # folders that can be packed: {name: folder}
+    # folders that can be packed: {name: folder}
+    sources: dict = field(default_factory=dict)
     # files which they need beside the entry point: {name: {file: remedy}}
     needs: dict = field(default_factory=dict)
     demo: "Demo" = None  # how to make data and a trained baseline where there are none
-    audit: "Audit" = (
-        None  # how to tell whether predictions are independent of each other
-    )
+    # how to tell whether predictions are independent of each other
+    audit: "Audit" = None
 
 # %% ../../nbs/04_challenge.ipynb #88fac529
 @dataclass

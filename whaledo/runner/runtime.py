@@ -4,11 +4,11 @@
 
 # %% auto #0
 __all__ = ['SKIP', 'DAMAGED', 'ENGINE_VARIABLES', 'NO_MEMORY', 'TOO_MANY', 'NO_NETWORK', 'DISK_FULL', 'READ_ONLY', 'DENIED',
-           'CLUES', 'members', 'pack', 'outside', 'special', 'check_members', 'check_size', 'check_entry', 'check_zip',
-           'unpack', 'check_data', 'tree', 'tree_memory', 'oom_kills', 'Watch', 'look', 'Ended', 'watch', 'Lines',
-           'feed', 'last_lines', 'start_process', 'read_all', 'Done', 'execute', 'Clue', 'Cause', 'over_memory',
-           'why_stopped', 'why_killed', 'why_it_ended', 'duration', 'sandbox_failed', 'check_end', 'clear_output',
-           'take_output', 'run_submission', 'shell_in_sandbox']
+           'CLUES', 'members', 'require_files', 'pack', 'outside', 'special', 'check_members', 'check_size',
+           'check_entry', 'check_zip', 'unpack', 'check_data', 'tree', 'tree_memory', 'oom_kills', 'Watch', 'look',
+           'Ended', 'watch', 'Lines', 'feed', 'last_lines', 'start_process', 'read_all', 'Done', 'execute', 'Clue',
+           'Cause', 'over_memory', 'why_stopped', 'why_killed', 'why_it_ended', 'duration', 'sandbox_failed',
+           'check_end', 'clear_output', 'take_output', 'run_submission', 'shell_in_sandbox']
 
 # %% ../../nbs/07_runtime.ipynb #5632dbe7
 import codecs
@@ -75,6 +75,16 @@ def members(
         found += [Path(top, f).relative_to(folder) for f in set(files) - SKIP]
     return sorted(found)
 
+# %% ../../nbs/07_runtime.ipynb #329dae26
+def require_files(
+    folder: Path,
+    wanted: dict,  # {file: what to do when it is missing}
+):
+    "InputError when a file is missing."
+    for name, remedy in wanted.items():
+        if not (folder / name).is_file():
+            raise InputError(f"{folder / name} is missing; {remedy}.")
+
 # %% ../../nbs/07_runtime.ipynb #616466fa
 def pack(
     source_dir,  # folder with the entry point and all that it needs
@@ -90,13 +100,9 @@ def pack(
             f"{zip_path} exists and is never overwritten; "
             "move it away, or remove it with `make clean`."
         )
-    wanted = {
-        entry_point: "the platform runs this file, write it first",
-        **(needs or {}),
-    }
-    for name, remedy in wanted.items():
-        if not (source / name).is_file():
-            raise InputError(f"{source / name} is missing; {remedy}.")
+    wanted = {entry_point: "the platform runs this file, write it first"}
+    wanted |= needs or {}
+    require_files(source, wanted)
     _write_zip(source, members(source), zip_path)
     return zip_path
 
@@ -841,6 +847,12 @@ def _execute(engine: str, job: Job, log) -> Done:
     finally:
         container.stop()
 
+# %% ../../nbs/07_runtime.ipynb #cbcd13b8
+def _work_folder(run: Run, stack: ExitStack) -> Path:
+    "A hidden folder beside the output; it goes when the run ends."
+    new = TemporaryDirectory(prefix=".run-", dir=run.folder, ignore_cleanup_errors=True)
+    return Path(stack.enter_context(new)).absolute()
+
 # %% ../../nbs/07_runtime.ipynb #7df7fcf7
 def _run(run: Run, log) -> Done:
     "Run a submission; its output, still to be checked, goes to `rejected_name`."
@@ -848,10 +860,7 @@ def _run(run: Run, log) -> Done:
     run.engine = engine.name
     check_data(run.challenge, run.data_dir)
     with ExitStack() as stack:
-        new = TemporaryDirectory(
-            prefix=".run-", dir=run.folder, ignore_cleanup_errors=True
-        )
-        work = Path(stack.enter_context(new)).absolute()
+        work = _work_folder(run, stack)
         job, less = _make_job(run, engine.name, work, _through_wall(run, stack, log))
         with _stage(run.times, "unpack"):
             _prepare(run.zip_path, job)

@@ -7,7 +7,7 @@ __all__ = ['CANNOT_RUN', 'BAD_ZIP', 'FAILED', 'BAD_OUTPUT', 'REASONS', 'HOME', '
            'PROBLEMS', 'RunError', 'parse_limits', 'gpu_gb', 'free_shm', 'FittedLimits', 'fit_limits', 'Mount', 'Job',
            'python_mounts', 'data_mounts', 'mounts', 'make_places', 'environment', 'entry', 'bubblewrap_problem',
            'probe_python', 'make_etc', 'sandbox_uid', 'bubblewrap_command', 'ask', 'find_image', 'copies_images',
-           'image_problem', 'container_problem', 'highest', 'ulimits', 'podman_run', 'container_name',
+           'image_problem', 'container_problem', 'highest', 'ulimits', 'try_podman', 'podman_run', 'container_name',
            'container_command', 'Engine', 'find_engine', 'engine_version', 'sandbox_command', 'container_engine',
            'build_command', 'pull_command']
 
@@ -521,6 +521,16 @@ def ulimits() -> tuple:  # words
         f"nproc={processes}:{processes}",
     )
 
+# %% ../../nbs/06_sandbox.ipynb #a33630c5
+def try_podman(
+    words: tuple,  # how the command begins
+    image: str,
+    options: tuple,  # as they will be used
+) -> subprocess.CompletedProcess:  # never raises
+    "Start a container that does nothing."
+    nothing = ("--rm", "--network", "none", *options, "--entrypoint", "true")
+    return ask(*words, *nothing, image, patience=300)
+
 # %% ../../nbs/06_sandbox.ipynb #ee042162
 @lru_cache
 def podman_run(
@@ -531,17 +541,7 @@ def podman_run(
     plain = ("podman", "run")
     runc = ("podman", "--runtime", "runc", "run")
     for words in (plain, runc, plain + ulimits(), runc + ulimits()):
-        trial = (
-            *words,
-            "--rm",
-            "--network",
-            "none",
-            *options,
-            "--entrypoint",
-            "true",
-            image,
-        )
-        done = ask(*trial, patience=300)
+        done = try_podman(words, image, options)
         if not done.returncode:
             return words
     raise RunError(

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['MISPLACED', 'NOISE', 'SOURCES', 'WEIGHTS', 'TITLE', 'whale', 'warn_of_silence', 'misplaced_rows', 'check_output',
            'write_subset_tables', 'write_subset', 'variants', 'count_photos', 'moved_rows', 'compare_rankings',
-           'make_data', 'train_demo', 'draw_report']
+           'make_data', 'train_demo', 'report_figures', 'draw_report']
 
 # %% ../../whale_nbs/50_submission_check.ipynb #141eb77b
 import shutil
@@ -221,13 +221,14 @@ def train_demo(
         recipe["epochs"] = epochs
     train(load_survey(Path(data_dir) / "train"), run, recipe, name="demo")
 
-# %% ../../whale_nbs/50_submission_check.ipynb #d7adbbd7
-def draw_report(
-    data_dir,  # competition layout
-    output_path,  # submission.csv
-    picture_path,  # PNG of the best matches of some queries
-) -> None:
-    "Pictures of what was found; beside the first one `worst.png` and `scenarios.png`."
+# %% ../../whale_nbs/50_submission_check.ipynb #38878884
+def report_figures(
+    exam: Exam,
+    predictions,  # of `read_predictions`
+    labels,  # query_id, database_image_id
+    first: Path,  # of the best matches of some queries
+) -> dict:  # path -> Figure
+    "The pictures of a report, and where each goes."
     from whaledo.whale.evaluate.errors import (
         plot_breakdown,
         plot_matches,
@@ -235,18 +236,26 @@ def draw_report(
         query_table,
     )
 
+    queries = query_table(exam, predictions, labels)
+    return {
+        first: plot_matches(exam, queries, predictions, labels),
+        first.with_name("worst.png"): plot_worst(exam, queries, predictions, labels),
+        first.with_name("scenarios.png"): plot_breakdown(queries, "scenario"),
+    }
+
+# %% ../../whale_nbs/50_submission_check.ipynb #d7adbbd7
+def draw_report(
+    data_dir,  # competition layout
+    output_path,  # submission.csv
+    picture_path,  # PNG of the best matches of some queries
+) -> None:
+    "Pictures of what was found; beside the first one `worst.png` and `scenarios.png`."
     exam = read_exam(data_dir)
     predictions = read_predictions(output_path)
     labels = read_table(
         whale.find_labels(data_dir), "give the labels of this data", COLUMNS[:2]
     )
-    queries = query_table(exam, predictions, labels)
-    first = Path(picture_path)
-    figures = {
-        first: plot_matches(exam, queries, predictions, labels),
-        first.with_name("worst.png"): plot_worst(exam, queries, predictions, labels),
-        first.with_name("scenarios.png"): plot_breakdown(queries, "scenario"),
-    }
+    figures = report_figures(exam, predictions, labels, Path(picture_path))
     for path, figure in figures.items():
         with atomic_path(path) as new:
             figure.savefig(new, bbox_inches="tight")

@@ -74,7 +74,9 @@ def _bout_of(when, days):
     "First day of the bout of each photo; between two bouts are more than so many days without one."
     day = when.dt.normalize().sort_values()
     bout = (day.diff() > pd.Timedelta(days=days)).cumsum()
-    return day.groupby(bout).transform("min").dt.strftime("%Y-%m-%d").reindex(when.index)
+    return (
+        day.groupby(bout).transform("min").dt.strftime("%Y-%m-%d").reindex(when.index)
+    )
 
 # %% ../../../whale_nbs/45_population.ipynb #cfb73e02
 def occasions(
@@ -100,6 +102,15 @@ def decided(df) -> pd.DataFrame:  # rows numbered from 0
     "The photos that have a whale."
     return df[df.whale_id.notna() & (df.whale_id != "")].reset_index(drop=True)
 
+# %% ../../../whale_nbs/45_population.ipynb #6c78bfe6
+def _check_occasions(h, by):
+    "InputError where histories have fewer than two occasions."
+    if h.shape[1] < 2:
+        raise InputError(
+            f"A count needs two occasions and the table has {h.shape[1]} by {by}: "
+            "make shorter occasions or add a survey."
+        )
+
 # %% ../../../whale_nbs/45_population.ipynb #2570691d
 def histories(
     df,  # photos with whale_id and a time, see `occasions`
@@ -109,15 +120,13 @@ def histories(
 ) -> pd.DataFrame:
     "Who was seen when."
     if "whale_id" not in df:
-        raise InputError("The table has no column whale_id: export the decisions of a catalogue.")
-    df = decided(df)
-    h = (pd.crosstab(df.whale_id, occasions(df, by).rename("occasion")) > 0).astype("int8")
-    if h.shape[1] < 2:
         raise InputError(
-            f"A count needs two occasions and the table has {h.shape[1]} by {by}: "
-            "make shorter occasions or add a survey."
+            "The table has no column whale_id: export the decisions of a catalogue."
         )
-    return h
+    df = decided(df)
+    photos = pd.crosstab(df.whale_id, occasions(df, by).rename("occasion"))
+    _check_occasions(photos, by)
+    return (photos > 0).astype("int8")
 
 # %% ../../../whale_nbs/45_population.ipynb #c0fb28f9
 def years_between(df, by="year") -> np.ndarray:  # one fewer than occasions
@@ -132,12 +141,16 @@ def discovery(h) -> pd.DataFrame:  # one row per occasion: seen, new, known, so_
     first = (h.cumsum(axis=1) == 1) & (h == 1)
     seen = h.sum()
     new = first.sum()
-    return pd.DataFrame({"seen": seen, "new": new, "known": seen - new, "so_far": new.cumsum()})
+    return pd.DataFrame(
+        {"seen": seen, "new": new, "known": seen - new, "so_far": new.cumsum()}
+    )
 
 # %% ../../../whale_nbs/45_population.ipynb #a3dc2a78
 def resighting_rates(
     h,
-) -> pd.DataFrame:  # share of the row's whales that were seen again on the column's occasion
+) -> (
+    pd.DataFrame
+):  # share of the row's whales that were seen again on the column's occasion
     "How many of the whales of an occasion were seen on each later one (NaN elsewhere)."
     both = h.T.astype(int) @ h
     later = np.triu(np.ones(both.shape, bool), 1)
@@ -149,7 +162,9 @@ def _draw_discovery(ax, d):
     colours = sns.color_palette("colorblind")
     x = np.arange(len(d))
     ax.bar(x, d.known, color=colours[0], width=0.7, label="known", linewidth=0)
-    ax.bar(x, d.new, bottom=d.known, color=colours[1], width=0.7, label="new", linewidth=0)
+    ax.bar(
+        x, d.new, bottom=d.known, color=colours[1], width=0.7, label="new", linewidth=0
+    )
     ax.plot(x, d.so_far, marker="o", color="k", label="so far")
     title = f"{d.so_far.iloc[-1]} IDs after {len(d)} occasions"
     ax.set(title=title, ylabel="IDs", ylim=(0, None))
@@ -173,7 +188,11 @@ def _draw_resighting(ax, rates):
         ax=ax,
         cbar_kws=dict(label="seen again", format=PercentFormatter(1, 0)),
     )
-    ax.set(title="Whales of one occasion seen again", xlabel="on", ylabel="of those seen on")
+    ax.set(
+        title="Whales of one occasion seen again",
+        xlabel="on",
+        ylabel="of those seen on",
+    )
     ax.tick_params(axis="y", rotation=0)
 
 # %% ../../../whale_nbs/45_population.ipynb #3321a4d8
@@ -208,7 +227,9 @@ def chapman(
 ) -> dict:  # estimate, error (standard), low, high (95 %)
     "Size of a closed population from two occasions (Seber 1982, p. 60)."
     total = (n1 + 1) * (n2 + 1) / (m + 1) - 1
-    error = np.sqrt((n1 + 1) * (n2 + 1) * (n1 - m) * (n2 - m) / ((m + 1) ** 2 * (m + 2)))
+    error = np.sqrt(
+        (n1 + 1) * (n2 + 1) * (n1 - m) * (n2 - m) / ((m + 1) ** 2 * (m + 2))
+    )
     low, high = lognormal(total, error, n1 + n2 - m)
     return dict(estimate=total, error=error, low=low, high=high)
 
@@ -248,7 +269,9 @@ def counts(
     "What the estimators need to know of capture histories."
     h = np.asarray(h, bool)
     before = np.logical_or.accumulate(h, -1)  # seen on this occasion or earlier
-    after = np.logical_or.accumulate(h[..., ::-1], -1)[..., ::-1]  # on this one or later
+    after = np.logical_or.accumulate(h[..., ::-1], -1)[
+        ..., ::-1
+    ]  # on this one or later
     seen = h.sum(-2)
     missed = (before & after).sum(-2) - seen
     lived = np.zeros_like(seen)
@@ -276,7 +299,9 @@ def pair(
 class Popan(NamedTuple):
     "What is fixed of an open-population model, as tensors."
 
-    design: torch.Tensor  # (occasions, capture parameters): logit of capture = design @ parameters
+    design: (
+        torch.Tensor
+    )  # (occasions, capture parameters): logit of capture = design @ parameters
     years: torch.Tensor  # (occasions - 1) between occasions
 
 # %% ../../../whale_nbs/45_population.ipynb #4073d662
@@ -328,7 +353,9 @@ def loss(
     "Minus the log-likelihood of the histories of the whales that were seen, with a tiny penalty."
     p, phi, _, psi, chi = chances(theta, model)
     first, seen, missed, lived, last = c.unbind()
-    ever = first * psi.log() + seen * p.log() + missed * (1 - p).log() + last * chi.log()
+    ever = (
+        first * psi.log() + seen * p.log() + missed * (1 - p).log() + last * chi.log()
+    )
     likelihood = ever.sum() + (lived[:-1] * phi.log()).sum()
     seen_at_all = (psi * p).sum()
     return 0.005 * (theta**2).sum() - likelihood + first.sum() * seen_at_all.log()
@@ -372,9 +399,11 @@ class Descent:
 
     theta: torch.Tensor  # (populations, parameters)
     loss: torch.Tensor  # (populations)
-    reach: torch.Tensor  # (populations, 1): the most by which a parameter may change in a step
+    reach: (
+        torch.Tensor
+    )  # (populations, 1): the most by which a parameter may change in a step
 
-
+# %% ../../../whale_nbs/45_population.ipynb #54550eda
 def _shorten(step, reach):
     "No parameter changes by more than `reach`, and a long step keeps its direction."
     return step * reach / step.abs().amax(1, keepdim=True).clamp(min=1)
@@ -440,7 +469,9 @@ def fit(
     return Fit(theta[losses.argmin(0), torch.arange(len(c))], losses)
 
 # %% ../../../whale_nbs/45_population.ipynb #917bc4bf
-def design_of(k: int, capture="constant") -> np.ndarray:  # (occasions, parameters) for `chances`
+def design_of(
+    k: int, capture="constant"
+) -> np.ndarray:  # (occasions, parameters) for `chances`
     "Capture `constant`, or `by occasion` with one value for the first two; a matrix is taken as it is."
     if not isinstance(capture, str):
         return np.asarray(capture, float)
@@ -457,7 +488,10 @@ def model_of(
     years=None,  # between occasions; 1 each by default
 ) -> Popan:
     "The fixed part of a model."
-    return Popan(tensor(design_of(k, capture)), tensor(np.ones(k - 1) if years is None else years))
+    return Popan(
+        tensor(design_of(k, capture)),
+        tensor(np.ones(k - 1) if years is None else years),
+    )
 
 # %% ../../../whale_nbs/45_population.ipynb #45cd9873
 def quantities(theta, seen, model):  # seen: number of whales seen at least once
@@ -497,7 +531,9 @@ def deltas(
     slope = vmap(jacrev(f))(theta, seen)
     spread = torch.linalg.inv(derivatives(model).curvature(theta, c))
     variance = (slope @ spread @ slope.mT).diagonal(dim1=1, dim2=2)
-    k = 1 + len(model.design)  # the first k are numbers of whales: seeing n of them is by chance
+    k = 1 + len(
+        model.design
+    )  # the first k are numbers of whales: seeing n of them is by chance
     unseen = 1 - seen / q[:, 0]
     variance[:, :k] += q[:, :k] ** 2 * (unseen / seen)[:, None]
     return Deltas(q.numpy(), variance.clamp(min=0).sqrt().numpy())
@@ -545,7 +581,9 @@ def resample(
     total: float,  # estimated number of whales
     draws: int,
     rng,  # number of draws, NumPy generator
-) -> np.ndarray:  # (draws, whales, occasions) of bool, whales not drawn are rows of False
+) -> (
+    np.ndarray
+):  # (draws, whales, occasions) of bool, whales not drawn are rows of False
     "Bootstrap draws over whales, the unseen among them."
     h = np.asarray(h, bool)
     h = h[h.any(1)]
@@ -635,7 +673,13 @@ def _ghost_rows(
     return np.vstack([np.eye(k, dtype=bool), np.zeros((1, k), bool)])[when]
 
 # %% ../../../whale_nbs/45_population.ipynb #6daf1aeb
-LEVELS = (0, 0.5, 1, 1.5, 2)  # times the rates, on top of the mistakes that are there; -1: none
+LEVELS = (
+    0,
+    0.5,
+    1,
+    1.5,
+    2,
+)  # times the rates, on top of the mistakes that are there; -1: none
 
 # %% ../../../whale_nbs/45_population.ipynb #d540902f
 def extrapolate(values) -> np.ndarray:  # values: (levels, ...) at `LEVELS`, positive
@@ -665,7 +709,9 @@ def more_errors(
     return np.stack(out)
 
 # %% ../../../whale_nbs/45_population.ipynb #ffd9de3a
-def at_levels(estimate, c):  # c: (levels, draws, 5, occasions) -> (levels, draws, quantities)
+def at_levels(
+    estimate, c
+):  # c: (levels, draws, 5, occasions) -> (levels, draws, quantities)
     "An estimator on all levels at once."
     return estimate(c.reshape(-1, *c.shape[2:])).reshape(*c.shape[:2], -1)
 
@@ -691,7 +737,9 @@ def corrected(
     rng = np.random.default_rng(seed)
     rates = np.atleast_2d(rates)
     h = np.asarray(h, bool)
-    levels = at_levels(estimate, more_errors(h[None], *rates.mean(0), 20 * copies, rng))[:, 0]
+    levels = at_levels(
+        estimate, more_errors(h[None], *rates.mean(0), 20 * copies, rng)
+    )[:, 0]
     chosen = rates[rng.integers(len(rates), size=draws)].T
     c = more_errors(resample(h, levels[0, 0], draws, rng), *chosen, copies, rng)
     interval = percentiles(extrapolate(at_levels(estimate, c)))
@@ -710,7 +758,9 @@ def _draw_levels(ax, levels, colours):
 def _draw_corrected(ax, point, interval, colour):
     "The estimate without mistakes."
     bars = [[max(0, point - interval[0])], [max(0, interval[1] - point)]]
-    look = dict(fmt="D", color=colour, capsize=4, label="without mistakes, 95 % interval")
+    look = dict(
+        fmt="D", color=colour, capsize=4, label="without mistakes, 95 % interval"
+    )
     ax.errorbar(-1, point, bars, **look)
 
 # %% ../../../whale_nbs/45_population.ipynb #ab721193
@@ -741,7 +791,9 @@ def wilson(
     z = 1.96
     middle = hit + z * z / 2 / n
     wide = z * np.sqrt(hit * (1 - hit) / n + z * z / 4 / n / n)
-    return Interval((middle - wide) / (1 + z * z / n), (middle + wide) / (1 + z * z / n))
+    return Interval(
+        (middle - wide) / (1 + z * z / n), (middle + wide) / (1 + z * z / n)
+    )
 
 # %% ../../../whale_nbs/45_population.ipynb #f01a91b2
 def covers(
@@ -754,7 +806,9 @@ def covers(
     "How often an interval holds the truth."
     n = len(low)
     hit = ((low <= truth) & (truth <= high)).mean()
-    out = dict(populations=n, truth=np.mean(truth), estimate=np.mean(estimate), coverage=hit)
+    out = dict(
+        populations=n, truth=np.mean(truth), estimate=np.mean(estimate), coverage=hit
+    )
     ends = wilson(hit, n)
     return out | dict(coverage_low=ends.low, coverage_high=ends.high)
 
@@ -825,7 +879,9 @@ class Scenario:
         captures = " ".join(map(str, self.captures))
         text = f"{self.whales} whales, survival {self.survival}, capture {captures}"
         if self.rates:
-            text += f", {self.rates[0]:.0%} wrong splits, {self.rates[1]:.0%} wrong merges"
+            text += (
+                f", {self.rates[0]:.0%} wrong splits, {self.rates[1]:.0%} wrong merges"
+            )
         return text
 
 # %% ../../../whale_nbs/45_population.ipynb #88094faa
@@ -855,6 +911,20 @@ def _many_draws(seen, totals, draws, rng):
     for h, n in zip(seen, totals):
         yield resample(h, n, draws, rng)
 
+# %% ../../../whale_nbs/45_population.ipynb #a054ed26
+def _percentile_interval(
+    estimator,  # `estimates` or `_extrapolated`
+    c,  # counts (..., draws, 5, occasions), one population after the other
+    model: Popan,
+    theta,  # fits, by population
+    q,  # estimates, by population
+) -> Found:
+    "Bootstrap interval of each population; the fit of a draw begins at its population's."
+    boots = c.shape[-3] // len(theta)
+    start = theta.repeat_interleave(boots, 0)
+    draws = estimator(c, model, start).reshape(len(theta), boots, -1)
+    return Found(*np.percentile(draws, [2.5, 97.5], 1), q)
+
 # %% ../../../whale_nbs/45_population.ipynb #741377c7
 def coverage_popan(
     s: Scenario,
@@ -871,9 +941,9 @@ def coverage_popan(
     theta = fit(tensor(c), model).theta
     found = _log_normal(theta, c, model)
     draws = _many_draws(seen[:booted], found.q[:, 0], boots, rng)
-    b = np.concatenate([counts(h) for h in draws])
-    b = estimates(b, model, theta[:booted].repeat_interleave(boots, 0)).reshape(booted, boots, -1)
-    both = {"log-normal": found, "bootstrap": Found(*np.percentile(b, [2.5, 97.5], 1), found.q)}
+    c = np.concatenate([counts(h) for h in draws])
+    boot = _percentile_interval(estimates, c, model, theta[:booted], found.q)
+    both = {"log-normal": found, "bootstrap": boot}
     return rows_of_coverage(_method(s), alive, both)
 
 # %% ../../../whale_nbs/45_population.ipynb #8103e3d0
@@ -899,10 +969,10 @@ def coverage_errors(
     naive = _log_normal(theta, counts(h), model)
     point = _extrapolated(more_errors(h, *s.rates, 3 * copies, rng), model, theta)
     draws = _many_draws(h, naive.q[:, 0], boots, rng)
-    b = np.concatenate([more_errors(x, *s.rates, copies, rng) for x in draws], 1)
-    b = _extrapolated(b, model, theta.repeat_interleave(boots, 0)).reshape(size, boots, -1)
-    knowing = Found(*np.percentile(b, [2.5, 97.5], 1), point)
-    return rows_of_coverage(_method(s), alive, {"log-normal": naive, "corrected": knowing})
+    c = np.concatenate([more_errors(x, *s.rates, copies, rng) for x in draws], 1)
+    knowing = _percentile_interval(_extrapolated, c, model, theta, point)
+    both = {"log-normal": naive, "corrected": knowing}
+    return rows_of_coverage(_method(s), alive, both)
 
 # %% ../../../whale_nbs/45_population.ipynb #5c29e55a
 MARKS = {"log-normal": ("o", -0.15), "bootstrap": ("s", 0.15), "corrected": ("D", 0.15)}
@@ -919,7 +989,9 @@ def _draw_coverage(ax, name, d, labels, colour):
 # %% ../../../whale_nbs/45_population.ipynb #31032501
 def plot_coverage(table) -> plt.Axes:  # rows of the coverage functions
     "Coverage of each interval with its own uncertainty, and what it should be."
-    t = table.assign(label=[f"{r.method}: {r.of}\n{r.design}" for r in table.itertuples()])
+    t = table.assign(
+        label=[f"{r.method}: {r.of}\n{r.design}" for r in table.itertuples()]
+    )
     labels = [*dict.fromkeys(t.label)]
     colours = dict(zip(MARKS, sns.color_palette("colorblind")))
     ax = plt.subplots(figsize=(9.5, 0.46 * len(labels) + 1.4), layout="constrained")[1]
@@ -928,7 +1000,9 @@ def plot_coverage(table) -> plt.Axes:  # rows of the coverage functions
     for name, d in t.groupby("interval", sort=False):
         _draw_coverage(ax, name, d, labels, colours[name])
     ax.set_yticks(range(len(labels)), labels, fontsize=8)
-    ax.set(ylim=(len(labels) - 0.5, -0.5), title="Do the intervals hold what they promise?")
+    ax.set(
+        ylim=(len(labels) - 0.5, -0.5), title="Do the intervals hold what they promise?"
+    )
     ax.set_xlabel("populations whose 95 % interval holds the truth (%)")
     ax.legend(frameon=True, loc="upper left")
     return ax
@@ -943,6 +1017,12 @@ def _add_corrected(table, h, estimate, rates, draws, seed):
     "The same with the mistakes taken out."
     point, (low, high), _ = corrected(h, estimate, rates, draws, seed=seed)
     return table.assign(corrected=point, corrected_low=low, corrected_high=high)
+
+# %% ../../../whale_nbs/45_population.ipynb #48e4ba00
+def _add_bootstrap(table, h, estimate, draws, seed):
+    "The same with bootstrap intervals."
+    low, high = percentiles(bootstrap(h, estimate, draws, seed))
+    return table.assign(bootstrap_low=low, bootstrap_high=high)
 
 # %% ../../../whale_nbs/45_population.ipynb #de33cb04
 def count_whales(
@@ -961,6 +1041,7 @@ def count_whales(
         years = years_between(df, by)
         estimate = by_popan(h, years, capture)
     table = _chapman_table(h) if h.shape[1] == 2 else popan(h, years, capture)
-    low, high = percentiles(bootstrap(h, estimate, draws, seed))
-    table = table.assign(bootstrap_low=low, bootstrap_high=high)
-    return table if rates is None else _add_corrected(table, h, estimate, rates, draws, seed)
+    table = _add_bootstrap(table, h, estimate, draws, seed)
+    if rates is None:
+        return table
+    return _add_corrected(table, h, estimate, rates, draws, seed)

@@ -89,7 +89,9 @@ def average_link(
     apart[links.i, links.j] = 1 - links.q
     apart = np.minimum(apart, apart.T)
     np.fill_diagonal(apart, 0)
-    return fcluster(linkage(squareform(apart, checks=False), "average"), 0.5, "distance")
+    return fcluster(
+        linkage(squareform(apart, checks=False), "average"), 0.5, "distance"
+    )
 
 # %% ../../../whale_nbs/43_proposals.ipynb #5f4fd227
 def _connect(n, links):
@@ -146,11 +148,15 @@ def group_photos(
 def with_units(
     pairs: pd.DataFrame,  # of `compared_pairs`
     group: pd.Series,  # of `group_photos`
-) -> pd.DataFrame:  # with known (is it a whale of the catalogue?) and unit, below 0 for groups
+) -> (
+    pd.DataFrame
+):  # with known (is it a whale of the catalogue?) and unit, below 0 for groups
     "Which whale or group a candidate belongs to."
     known = (pairs.whale != "").to_numpy()
     groups = -1 - group.reindex(pairs.candidate).fillna(0).to_numpy()
-    return pairs.assign(known=known, unit=np.where(known, pd.factorize(pairs.whale)[0], groups))
+    return pairs.assign(
+        known=known, unit=np.where(known, pd.factorize(pairs.whale)[0], groups)
+    )
 
 # %% ../../../whale_nbs/43_proposals.ipynb #05c26740
 def best_pairs(
@@ -180,7 +186,11 @@ def _join_loners(group, first):
 # %% ../../../whale_nbs/43_proposals.ipynb #9e962f9d
 def _proposal_table(group, claims, named):
     "Proposals of the most probable claims; a whale wherever it is more probable than none."
-    kind = claims.idxmax(axis=1).mask(named["share"] > named.nobody, "whale").astype(object)
+    kind = (
+        claims.idxmax(axis=1)
+        .mask(named["share"] > named.nobody, "whale")
+        .astype(object)
+    )
     columns = claims.columns.get_indexer(kind)
     return pd.DataFrame(
         dict(

@@ -81,7 +81,9 @@ HALF = 0.66
 def _foggy_vectors(truth, fog, rng):
     "A unit vector for each photo: that of its whale, and some noise."
     whales = pd.factorize(truth)[0]
-    z = rng.normal(size=(whales.max() + 1, 16))[whales] + fog * rng.normal(size=(len(truth), 16))
+    z = rng.normal(size=(whales.max() + 1, 16))[whales] + fog * rng.normal(
+        size=(len(truth), 16)
+    )
     return z / np.linalg.norm(z, axis=1, keepdims=True)
 
 # %% ../../../whale_nbs/44_match_review.ipynb #73d5deae
@@ -113,7 +115,9 @@ def _half_known(df, known, seed):
     rng = np.random.default_rng(seed)
     encounters = df.encounter_id.unique()
     whales = df.whale_id.unique()
-    hidden = (rng.random(len(df)) > known) | df.whale_id.isin(rng.permutation(whales)[::6])
+    hidden = (rng.random(len(df)) > known) | df.whale_id.isin(
+        rng.permutation(whales)[::6]
+    )
     place = dict(zip(encounters, rng.choice(PLACES, len(encounters))))
     frame = df[["image_id", "path"]].assign(orientation=df.viewpoint, date=df.timestamp)
     frame["identity"] = df.whale_id.mask(hidden, UNKNOWN)
@@ -170,7 +174,9 @@ class Review:
     model: str  # whose matches are shown
     filters: dict = field(default_factory=FILTERS.copy)
     choices: dict = field(default_factory=dict)  # what can be chosen in the filters
-    order: list = field(default_factory=list)  # photo_ids left, the one on the screen first
+    order: list = field(
+        default_factory=list
+    )  # photo_ids left, the one on the screen first
     proposed: dict = field(default_factory=dict)  # row of `queue` by photo_id
     shown: list = field(default_factory=list)  # candidates on the screen
     # (photo_id, photo_id) of undecided photos found to be different
@@ -219,7 +225,9 @@ def _choose_model(cat, model):
     "The model itself, or the latest; InputError when there are no matches of it."
     known = models(cat)
     if not known:
-        raise InputError(f"{cat.file}: no photo has been matched yet; run `whaledo match` first.")
+        raise InputError(
+            f"{cat.file}: no photo has been matched yet; run `whaledo match` first."
+        )
     if model and model not in known:
         raise InputError(
             f"{cat.file}: has no matches of {model}; there are those of {', '.join(known)}."
@@ -261,7 +269,9 @@ def _fact(r):
 def facts(
     catalogue,  # an open Catalogue
     photo_ids,  # of which photos
-) -> dict:  # {photo_id: dict(id, whale, viewpoint, taken, place, wide, name)}, in their order
+) -> (
+    dict
+):  # {photo_id: dict(id, whale, viewpoint, taken, place, wide, name)}, in their order
     "What is known of photos."
     known = {r.Index: _fact(r) for r in photo_facts(catalogue, photo_ids).itertuples()}
     return {i: known[i] for i in photo_ids}
@@ -274,14 +284,19 @@ def _is_aside(r, photo_id, c):
 
 def _suggestion(c, known):
     "A candidate with the facts of its photos."
-    seen = [known[i] | dict(probability=p) for i, p in zip(c["photo_ids"], c["probabilities"])]
+    seen = [
+        known[i] | dict(probability=p)
+        for i, p in zip(c["photo_ids"], c["probabilities"])
+    ]
     return dict(whale=c["whale"] or "", probability=c["probability"], photos=seen)
 
 # %% ../../../whale_nbs/44_match_review.ipynb #04b1a83b
 def suggestions(
     r: Review,
     photo_id: int,
-) -> list:  # of dict(whale: name or '', probability, photos: facts and probability of each)
+) -> (
+    list
+):  # of dict(whale: name or '', probability, photos: facts and probability of each)
     "Whom a photo may show, most probable first; without what has been set aside."
     found = candidates(r.catalogue, photo_id, r.model)
     found = [c for c in found if not _is_aside(r, photo_id, c)]
@@ -291,7 +306,9 @@ def suggestions(
 # %% ../../../whale_nbs/44_match_review.ipynb #9892c7a2
 def midnight() -> str:  # in UTC, as the log writes it
     "When the day began here."
-    today = datetime.now().astimezone().replace(hour=0, minute=0, second=0, microsecond=0)
+    today = (
+        datetime.now().astimezone().replace(hour=0, minute=0, second=0, microsecond=0)
+    )
     return today.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 # %% ../../../whale_nbs/44_match_review.ipynb #e30ace95
@@ -326,7 +343,9 @@ def proposal(
 ) -> str:
     "What the model thinks of a photo."
     what = {"whale": row["whale"], "each other": "an unnamed one"}
-    return f"{what.get(row['proposal'], 'a new whale')}, {100 * row['probability']:.0f} %"
+    return (
+        f"{what.get(row['proposal'], 'a new whale')}, {100 * row['probability']:.0f} %"
+    )
 
 # %% ../../../whale_nbs/44_match_review.ipynb #562dee6b
 serial = itertools.count(1)  # of screens
@@ -409,7 +428,9 @@ def same(
 ) -> str:  # what was decided
     "The photo shows a whale that is known."
     if not whale_exists(r.catalogue, whale):
-        raise InputError(f"There is no whale {whale!r}; correct the name, or make it a new one.")
+        raise InputError(
+            f"There is no whale {whale!r}; correct the name, or make it a new one."
+        )
     return _assign(r, whale, photos)
 
 # %% ../../../whale_nbs/44_match_review.ipynb #4ffbc17b
@@ -545,7 +566,9 @@ ACTIONS = dict(
 
 # %% ../../../whale_nbs/44_match_review.ipynb #6be4356e
 ABOUT_PHOTOS = ("same", "new", "different", "skip", "note")
-AGAIN = 25  # decisions after which the order is worked out anew; more where that takes long
+AGAIN = (
+    25  # decisions after which the order is worked out anew; more where that takes long
+)
 
 
 def _check_photo(r, do, photo):
@@ -670,7 +693,9 @@ def heat_maps(
 
     seen = [read_photo(p.file, p.viewpoint, config) for p in (a, b)]
     vectors = [look(model, views(s, config))[0] for s in seen]
-    maps = [heat_map(s, v, model, config, shifts=3) for s, v in zip(seen, vectors[::-1])]
+    maps = [
+        heat_map(s, v, model, config, shifts=3) for s, v in zip(seen, vectors[::-1])
+    ]
     top = np.quantile(np.abs(maps), 0.99)
     return [overlay(m, p, config, top) for m, p in zip(maps, (a, b))]
 
@@ -725,7 +750,9 @@ def _send_picture(table, i, size, hash, files):
     problem = ""
     try:
         small = size == "small"
-        data = thumbnail(table.thumbnails, hash, files) if small else picture(files, size)
+        data = (
+            thumbnail(table.thumbnails, hash, files) if small else picture(files, size)
+        )
     except InputError as e:
         problem = str(e)
     table.send(dict(picture=i, size=size, problem=problem), [data])
@@ -734,9 +761,11 @@ def _send_picture(table, i, size, hash, files):
 def _on_heat(table, pair):
     "Draw heat maps of two photos; pair: photo_ids."
     rows = photos(table.review.catalogue, pair).set_index("photo_id")
-    table.heatmap_pool.submit(_send_heat_maps, table, pair, *(rows.loc[i] for i in pair))
+    table.heatmap_pool.submit(
+        _send_heat_maps, table, pair, *(rows.loc[i] for i in pair)
+    )
 
-
+# %% ../../../whale_nbs/44_match_review.ipynb #0c510aed
 def _send_heat_maps(table, pair, a, b):
     "Send two heat maps, or why there are none; in the thread of the heat-map pool."
     try:
@@ -785,7 +814,11 @@ def _crowd_photos(n, named, each):
     "Rows for `take_in`: the photos of the demo survey again and again, the first `named` identified."
     df = load_survey(demo_survey(300))
     number = np.arange(n)
-    rows = df[["viewpoint", "width", "height"]].iloc[number % len(df)].reset_index(drop=True)
+    rows = (
+        df[["viewpoint", "width", "height"]]
+        .iloc[number % len(df)]
+        .reset_index(drop=True)
+    )
     rows["path"] = df.file.iloc[number % len(df)].to_numpy()
     rows["taken_at"] = df.date.dt.strftime("%Y-%m-%d").iloc[number % len(df)].to_numpy()
     rows["hash"] = [f"{i:064x}" for i in number]

@@ -55,9 +55,7 @@ from ..model.ranking import match_shortlist, probabilities
 
 # %% ../../../whale_nbs/42_search.ipynb #e718f3e8
 # what of config.json shapes a vector
-LOOKS = (
-    "backbone backbone_args embedding_size pool parts stages local_dims input_size mean std".split()
-)
+LOOKS = "backbone backbone_args embedding_size pool parts stages local_dims input_size mean std".split()
 LOOKS += "portrait mirror_left flip scales members".split()
 FORMER_NAMES = {name: former for former, name in FORMER_KEYS.items()}
 
@@ -132,6 +130,13 @@ def _embed_some(catalogue, model, models, ids, options):
     add_vectors(catalogue, model, pd.DataFrame(found.vectors[fine], known))
     return len(df) - len(known)
 
+# %% ../../../whale_nbs/42_search.ipynb #c04acff0
+def _report_lost(lost):
+    "Say on stderr how many photos could not be read, if any."
+    if lost:
+        left = "cannot be read and are left out; put them right and match again."
+        print(f"{lost:,} photos {left}", file=sys.stderr)
+
 # %% ../../../whale_nbs/42_search.ipynb #6e02b661
 def embed_new(
     catalogue,  # an open Catalogue
@@ -139,7 +144,8 @@ def embed_new(
     models: list,  # members of `open_model`
     batch: int = 256,  # photos that are embedded before they are kept
     **options,  # device, workers: as for `embed_photos`
-) -> int:  # photos that could not be read; each is named on stderr and tried again next time
+    # photos that could not be read; each is named on stderr and tried again next time
+) -> int:
     "Embed what has no vector yet, and keep it."
     ids = without_vectors(catalogue, model)
     lost = 0
@@ -148,9 +154,7 @@ def embed_new(
             some = ids[i : i + batch]
             lost += _embed_some(catalogue, model, models, some, options)
             bar.update(len(some))
-    if lost:
-        left = "cannot be read and are left out; put them right and match again."
-        print(f"{lost:,} photos {left}", file=sys.stderr)
+    _report_lost(lost)
     return lost
 
 # %% ../../../whale_nbs/42_search.ipynb #79720b0a
@@ -212,7 +216,9 @@ def index_nearest(
     chosen = faiss.IDSelectorBitmap(np.packbits(allowed, bitorder="little"))
     inside = faiss.SearchParametersIVF(sel=chosen, nprobe=_lists_of(index).nprobe)
     turned = faiss.SearchParametersPreTransform(index_params=inside)
-    whole = faiss.IndexRefineSearchParameters(k_factor=index.k_factor, base_index_params=turned)
+    whole = faiss.IndexRefineSearchParameters(
+        k_factor=index.k_factor, base_index_params=turned
+    )
     search = getattr(index, "search_numpy", index.search)
     return Nearest(*search(queries, k, params=whole))
 
@@ -313,7 +319,9 @@ def _pool(catalogue, model, place):
     "The Pool of a catalogue."
     z = vectors(catalogue, model)
     df = photo_facts(catalogue)[["whale_id", *FACTS]].loc[z.index]
-    df["day"] = pd.to_datetime(df.taken_at.str[:10].where(df.taken_at != ""), format="%Y-%m-%d")
+    df["day"] = pd.to_datetime(
+        df.taken_at.str[:10].where(df.taken_at != ""), format="%Y-%m-%d"
+    )
     if place is None:
         return Pool(df, z.to_numpy())
     here = df.place.isin([place, ""]).to_numpy()
@@ -433,7 +441,9 @@ def _local_matcher(catalogue, model, config):
     if uses_local_descriptors(config):
 
         def stored(ids):
-            return partial(_compare_views, [*_stored_views(catalogue, model, config, ids)])
+            return partial(
+                _compare_views, [*_stored_views(catalogue, model, config, ids)]
+            )
 
         return stored
     keypoints = keypoint_fn(photos(catalogue).set_index("photo_id"), config)
@@ -464,14 +474,18 @@ def _refine(lists, ids, matcher, config):
 
     weight = config.local_weight or 0.5
     with _one_thread():
-        return Nearest(*match_shortlist(lists.cosines.astype(float), lists.found, local, weight))
+        return Nearest(
+            *match_shortlist(lists.cosines.astype(float), lists.found, local, weight)
+        )
 
 # %% ../../../whale_nbs/42_search.ipynb #24e6508c
 def _few_each(rows, whales, k):
     "bool like rows: at most EACH of a known whale, and k altogether."
     names = whales[rows]
     query = np.repeat(np.arange(len(rows)), rows.shape[1])
-    earlier = pd.DataFrame(dict(query=query, name=names.ravel())).groupby(["query", "name"])
+    earlier = pd.DataFrame(dict(query=query, name=names.ravel())).groupby(
+        ["query", "name"]
+    )
     earlier = earlier.cumcount().to_numpy().reshape(rows.shape)  # of the same whale
     keep = (rows >= 0) & ((names == "") | (earlier < EACH))
     return keep & (keep.cumsum(1) <= k)
@@ -502,7 +516,9 @@ def _keep_matches(catalogue, model, config, pool, lists, k):
             near = _refine(some, ids, matcher, config)
             kept = np.where(_few_each(near.rows, whales, k), ids[near.rows], 0)
             queries = ids[some.queries]
-            rows = _match_rows(queries, kept, near.cosines, some.size, config.calibration)
+            rows = _match_rows(
+                queries, kept, near.cosines, some.size, config.calibration
+            )
             replace_matches(catalogue, model, rows)
             bar.update(len(queries))
 
@@ -526,7 +542,9 @@ def latest_model(
         return model
     if known := models(catalogue):
         return known[0]
-    raise InputError(f"{catalogue.file}: nothing has been compared yet; run `whaledo match`.")
+    raise InputError(
+        f"{catalogue.file}: nothing has been compared yet; run `whaledo match`."
+    )
 
 # %% ../../../whale_nbs/42_search.ipynb #3d476a6f
 def _filters(config, viewpoints, days, place):
@@ -540,7 +558,9 @@ def _filters(config, viewpoints, days, place):
 def _queries(catalogue, pool, photo_ids):
     "Rows of the Pool that are to be compared; InputError when there are none."
     undecided = pool.photos.whale_id == ""
-    rows = np.flatnonzero(undecided if photo_ids is None else pool.photos.index.isin(photo_ids))
+    rows = np.flatnonzero(
+        undecided if photo_ids is None else pool.photos.index.isin(photo_ids)
+    )
     if not len(rows):
         raise InputError(
             f"{catalogue.file}: there are no undecided photos to compare; import new ones, "
@@ -551,7 +571,9 @@ def _queries(catalogue, pool, photo_ids):
 # %% ../../../whale_nbs/42_search.ipynb #144a5705
 def _note(catalogue, model, queries, pool, filters):
     "Write down what was compared, and how."
-    how = ", ".join(f"{k} {'any' if v is None else v}" for k, v in vars(filters).items())
+    how = ", ".join(
+        f"{k} {'any' if v is None else v}" for k, v in vars(filters).items()
+    )
     text = f"{len(queries):,} photos compared with {len(pool.photos):,}; {how}"
     decide(catalogue, "note", WHO, model=model, text=text)
 
@@ -581,6 +603,8 @@ def _search_and_keep(catalogue, model, config, photo_ids, k, filters):
     pool = _pool(catalogue, model, filters.place)
     queries = _queries(catalogue, pool, photo_ids)
     deep = max(k, config.shortlist or 4 * k)
-    lists = search(pool, queries, deep, filters, cache(lambda: build_index(pool.vectors)))
+    lists = search(
+        pool, queries, deep, filters, cache(lambda: build_index(pool.vectors))
+    )
     _keep_matches(catalogue, model, config, pool, lists, k)
     _note(catalogue, model, queries, pool, filters)

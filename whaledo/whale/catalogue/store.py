@@ -145,7 +145,9 @@ def _create(db, file):
 # %% ../../../whale_nbs/40_catalogue.ipynb #5f6dacc4
 def _is_complete(db):
     "Does the table of decisions go as far as the log?"
-    if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'decisions'").fetchone():
+    if not db.execute(
+        "SELECT 1 FROM sqlite_master WHERE name = 'decisions'"
+    ).fetchone():
         return False
     last = "SELECT (SELECT max(seq) FROM log) IS (SELECT max(seq) FROM decisions)"
     return bool(db.execute(last).fetchone()[0])
@@ -235,7 +237,15 @@ KINDS = {
     "skip": ("photo_id",),
     "note": ("text",),
 }
-ANY_MAY = {"model", "score", "ranking", "text", "photo_id", "whale", "step"}  # carry besides
+ANY_MAY = {
+    "model",
+    "score",
+    "ranking",
+    "text",
+    "photo_id",
+    "whale",
+    "step",
+}  # carry besides
 
 # %% ../../../whale_nbs/40_catalogue.ipynb #341cdd99
 SET_WHALE = """INSERT INTO state(photo_id, whale) VALUES(?, ?)
@@ -265,7 +275,10 @@ def _do_merge(db, p):
     "All that is known of the others is known of `whale`."
     for old in p["whales"]:
         db.execute("UPDATE state SET whale = ? WHERE whale = ?", (p["whale"], old))
-        db.execute("UPDATE OR REPLACE rejected SET whale = ? WHERE whale = ?", (p["whale"], old))
+        db.execute(
+            "UPDATE OR REPLACE rejected SET whale = ? WHERE whale = ?",
+            (p["whale"], old),
+        )
         db.execute(
             """DELETE FROM rejected WHERE whale = ?1
                AND photo_id IN (SELECT photo_id FROM state WHERE whale = ?1)""",
@@ -375,9 +388,7 @@ def _replay(db):
     "Make the derived tables what the log says."
     _read_log(db)
     for table, key in KEYS.items():
-        changed = (
-            f"SELECT {key} FROM (SELECT * FROM main.{table} EXCEPT SELECT * FROM temp.{table})"
-        )
+        changed = f"SELECT {key} FROM (SELECT * FROM main.{table} EXCEPT SELECT * FROM temp.{table})"
         db.execute(f"DELETE FROM main.{table} WHERE {key} IN ({changed})")
         db.execute(f"INSERT OR IGNORE INTO main.{table} SELECT * FROM temp.{table}")
         db.execute(f"DROP TABLE temp.{table}")
@@ -410,7 +421,9 @@ def whales_after(
 def _check_kind(file, kind, p):
     "InputError for a decision that lacks something, or says too much."
     if kind not in KINDS:
-        raise InputError(f"{file}: there is no decision {kind!r}; take one of {', '.join(KINDS)}.")
+        raise InputError(
+            f"{file}: there is no decision {kind!r}; take one of {', '.join(KINDS)}."
+        )
     if lacking := [f for f in KINDS[kind] if f not in p]:
         raise InputError(f"{file}: {kind} lacks {', '.join(lacking)}; add it.")
     fields = {*KINDS[kind], *ANY_MAY}
@@ -477,10 +490,12 @@ def whale_of(
     photo_id,
 ) -> str:  # its name, or None
     "Whom a photo shows."
-    row = db.execute("SELECT whale FROM state WHERE photo_id = ?", (photo_id,)).fetchone()
+    row = db.execute(
+        "SELECT whale FROM state WHERE photo_id = ?", (photo_id,)
+    ).fetchone()
     return row and row[0]
 
-
+# %% ../../../whale_nbs/40_catalogue.ipynb #49b758db
 def _is_somebody(db, whale):
     "Does any photo show a whale of this name?"
     return bool(db.execute("SELECT 1 FROM state WHERE whale = ?", (whale,)).fetchone())
@@ -499,14 +514,18 @@ def _check_photos(db, file, ids):
     "InputError for a photo that is not there."
     for i in ids:
         if not db.execute("SELECT 1 FROM photos WHERE photo_id = ?", (i,)).fetchone():
-            raise InputError(f"{file}: there is no photo {i!r}; photos(catalogue) lists them.")
+            raise InputError(
+                f"{file}: there is no photo {i!r}; photos(catalogue) lists them."
+            )
 
-
+# %% ../../../whale_nbs/40_catalogue.ipynb #b7e313e7
 def _check_whales(db, file, whales):
     "InputError for a whale without photos."
     for w in whales:
         if not _is_somebody(db, w):
-            raise InputError(f"{file}: there is no whale {w!r}; photos(catalogue) lists them.")
+            raise InputError(
+                f"{file}: there is no whale {w!r}; photos(catalogue) lists them."
+            )
 
 # %% ../../../whale_nbs/40_catalogue.ipynb #f155bfe4
 def _check_split(db, file, p):
@@ -593,12 +612,16 @@ def _complete_payload(db, kind, p):
 # %% ../../../whale_nbs/40_catalogue.ipynb #84b6c95e
 OWN = "who = ? AND undone_by IS NULL AND kind NOT IN ('undo', 'import')"
 
-
+# %% ../../../whale_nbs/40_catalogue.ipynb #80a14973
 def _last_of(db, file, who):
     "Number of the last decision of `who` that counts."
-    (seq,) = db.execute(f"SELECT max(seq) FROM decisions WHERE {OWN}", (who.strip(),)).fetchone()
+    (seq,) = db.execute(
+        f"SELECT max(seq) FROM decisions WHERE {OWN}", (who.strip(),)
+    ).fetchone()
     if seq is None:
-        raise InputError(f"{file}: {who} has no decision left to undo; name one by its number.")
+        raise InputError(
+            f"{file}: {who} has no decision left to undo; name one by its number."
+        )
     return seq
 
 # %% ../../../whale_nbs/40_catalogue.ipynb #1747b260
@@ -606,7 +629,9 @@ def _check_counts(db, file, seq):
     "InputError for a decision that is not there, or does not count any more."
     row = db.execute("SELECT undone_by FROM decisions WHERE seq = ?", (seq,)).fetchone()
     if not row:
-        raise InputError(f"{file}: there is no decision {seq}; history(catalogue) lists them.")
+        raise InputError(
+            f"{file}: there is no decision {seq}; history(catalogue) lists them."
+        )
     if row[0]:
         raise InputError(
             f"{file}: decision {seq} is undone already; undo {row[0]} to have it back."
@@ -671,7 +696,16 @@ def _insert_photos(db, rows):
     "Rows of `photos` that are not there yet; all photo_ids, in the order of `rows`."
     at = _now()
     values = (
-        (r.hash, r.path, r.viewpoint, r.taken_at, r.place, int(r.width), int(r.height), at)
+        (
+            r.hash,
+            r.path,
+            r.viewpoint,
+            r.taken_at,
+            r.place,
+            int(r.width),
+            int(r.height),
+            at,
+        )
         for r in rows.itertuples()
     )
     db.executemany(ADD_PHOTO, values)
@@ -682,7 +716,12 @@ def _insert_photos(db, rows):
 def _insert_names(db, rows):
     "The names under which photos were met."
     values = (
-        (r.path, r.photo_id, r.stamp, json.dumps(r.extra, ensure_ascii=False, default=str))
+        (
+            r.path,
+            r.photo_id,
+            r.stamp,
+            json.dumps(r.extra, ensure_ascii=False, default=str),
+        )
         for r in rows.itertuples()
     )
     db.executemany(ADD_NAME, values)
@@ -736,9 +775,13 @@ def _differences(db, rows):
     known = {i: facts for i, *facts in known}
     out = []
     for r in rows.itertuples():
-        for fact, told, kept in zip(FACTS, (r.viewpoint, r.taken_at), known[r.photo_id]):
+        for fact, told, kept in zip(
+            FACTS, (r.viewpoint, r.taken_at), known[r.photo_id]
+        ):
             if told and told != kept:
-                problem = f"has {fact} {told} in what came in and {kept} in the catalogue"
+                problem = (
+                    f"has {fact} {told} in what came in and {kept} in the catalogue"
+                )
                 out.append(Remark(r.path, problem, "describe it if that is wrong"))
     return out
 
@@ -751,7 +794,11 @@ def _doubles(rows, known):
         other = known.get(r.hash, f)
         if other != r.path:
             problem = f"is the same photo as {other}"
-            out.append(Remark(r.path, problem, "nothing to do, it is kept once under both names"))
+            out.append(
+                Remark(
+                    r.path, problem, "nothing to do, it is kept once under both names"
+                )
+            )
     return out
 
 # %% ../../../whale_nbs/40_catalogue.ipynb #31d212ad
@@ -762,7 +809,9 @@ def _undated(rows):
     silent = none[none.said_time == ""]
     out = [
         Remark(
-            r.path, f"has a date that cannot be read ({r.said_time})", "describe it with taken_at"
+            r.path,
+            f"has a date that cannot be read ({r.said_time})",
+            "describe it with taken_at",
         )
         for r in unread.itertuples()
     ]
@@ -897,7 +946,11 @@ def photos_of(
     whale: str,
 ) -> list:  # photo_ids
     "The photos of a whale."
-    rows = _ask(catalogue, "SELECT photo_id FROM state WHERE whale = ? ORDER BY photo_id", (whale,))
+    rows = _ask(
+        catalogue,
+        "SELECT photo_id FROM state WHERE whale = ? ORDER BY photo_id",
+        (whale,),
+    )
     return [i for (i,) in rows]
 
 # %% ../../../whale_nbs/40_catalogue.ipynb #d8fd358a
@@ -915,7 +968,9 @@ def rejections(
     catalogue,  # an open Catalogue
 ) -> pd.DataFrame:  # photo_id, whale: pairs that need not be proposed again
     "Who is not who."
-    rows = _ask(catalogue, "SELECT photo_id, whale FROM rejected ORDER BY photo_id, whale")
+    rows = _ask(
+        catalogue, "SELECT photo_id, whale FROM rejected ORDER BY photo_id, whale"
+    )
     return pd.DataFrame(rows, columns=["photo_id", "whale"])
 
 # %% ../../../whale_nbs/40_catalogue.ipynb #394a69f6
@@ -943,7 +998,9 @@ def decision_sentence(
     words["n_whales"] = len(p.get("whales", ()))
     words["n_photos"] = len(p.get("photo_ids", ()))
     words["facts"] = ", ".join(f"{c} {p[c]}" for c in FACTS if c in p)
-    words["about"] = "".join(f"{k[:5]} {p[k]}: " for k in ("photo_id", "whale") if k in p)
+    words["about"] = "".join(
+        f"{k[:5]} {p[k]}: " for k in ("photo_id", "whale") if k in p
+    )
     words["score"] = ""
     if p.get("score") is not None:
         words["score"] = f" (score {p['score']:.2f})"
@@ -952,11 +1009,15 @@ def decision_sentence(
 # %% ../../../whale_nbs/40_catalogue.ipynb #0edcc092
 def _names_photo(p, photo_id):
     "Is this decision about the photo?"
-    if photo_id is None or photo_id == p.get("photo_id") or photo_id in p.get("photo_ids", ()):
+    if (
+        photo_id is None
+        or photo_id == p.get("photo_id")
+        or photo_id in p.get("photo_ids", ())
+    ):
         return True
     return "source" in p and any(photo_id in ids for ids in p["whales"].values())
 
-
+# %% ../../../whale_nbs/40_catalogue.ipynb #51ef927c
 def _names_whale(p, whale):
     "Is this decision about the whale?"
     whales = [p.get("whale"), p.get("new"), p.get("was"), *p.get("whales", ())]
@@ -980,8 +1041,12 @@ def history(
         p = json.loads(payload)
         if _names_photo(p, photo_id) and _names_whale(p, whale):
             what = decision_sentence(kind, p)
-            rows.append((seq, at, who, kind, what, undone_by, p.get("model"), p.get("score"), p))
-    return pd.DataFrame(rows, columns=COLUMNS).astype({"undone_by": "Int64", "score": float})
+            rows.append(
+                (seq, at, who, kind, what, undone_by, p.get("model"), p.get("score"), p)
+            )
+    return pd.DataFrame(rows, columns=COLUMNS).astype(
+        {"undone_by": "Int64", "score": float}
+    )
 
 # %% ../../../whale_nbs/40_catalogue.ipynb #273b8054
 class Decision(NamedTuple):
@@ -1004,7 +1069,9 @@ def own_decisions(
     sql = f"""SELECT seq, at, kind, payload FROM decisions JOIN log USING(seq, at, who, kind)
               WHERE {OWN} AND at >= ? AND seq >= ? ORDER BY seq DESC LIMIT ?"""
     rows = _ask(catalogue, sql, (who.strip(), since, first, limit))
-    return [Decision(seq, at, kind, json.loads(payload)) for seq, at, kind, payload in rows]
+    return [
+        Decision(seq, at, kind, json.loads(payload)) for seq, at, kind, payload in rows
+    ]
 
 # %% ../../../whale_nbs/40_catalogue.ipynb #7d22335d
 def notes(
@@ -1087,7 +1154,9 @@ def vectors(
     model: str,  # name and version of the model
 ) -> pd.DataFrame:  # float32, a row per photo, photo_id is the index
     "The vectors of photos; in memory once, however many there are."
-    ((count,),) = _ask(catalogue, "SELECT count(*) FROM embeddings WHERE model = ?", (model,))
+    ((count,),) = _ask(
+        catalogue, "SELECT count(*) FROM embeddings WHERE model = ?", (model,)
+    )
     values = np.empty((count, _length(catalogue, model)), "f4")
     ids = np.empty(count, "i8")
     sql = "SELECT photo_id, vector FROM embeddings WHERE model = ? ORDER BY photo_id LIMIT ?"
@@ -1112,7 +1181,9 @@ def replace_matches(
     rows = zip(*(df[c].tolist() for c in MATCH_COLUMNS))
     with writing(catalogue) as db:
         db.executemany("DELETE FROM matches WHERE model = ? AND photo_id = ?", asked)
-        db.executemany("INSERT INTO matches VALUES(?, ?, ?, ?, ?)", ((model, *r) for r in rows))
+        db.executemany(
+            "INSERT INTO matches VALUES(?, ?, ?, ?, ?)", ((model, *r) for r in rows)
+        )
 
 # %% ../../../whale_nbs/40_catalogue.ipynb #14988c21
 MATCHES = """SELECT m.photo_id, m.candidate, m.score, m.probability, coalesce(c.whale, '')

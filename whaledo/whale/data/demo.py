@@ -7,10 +7,10 @@ __all__ = ['PHOTOS_2017', 'PHOTOS_2018', 'PHOTOS_2019', 'CALENDAR', 'SKIN', 'wha
            'whale_encounters', 'photo_times', 'sample_photos', 'Dent', 'Whale', 'make_whale', 'make_dent',
            'body_length', 'scratch', 'blotch', 'mark_strength', 'draw_nick', 'draw_lines', 'draw_mark', 'skin',
            'half_width', 'Conditions', 'water_of_day', 'conditions', 'camera', 'noise_bank', 'noise', 'TopView',
-           'top_coordinates', 'top_shade', 'SideView', 'side_coordinates', 'degrees_around', 'side_shade', 'marks_at',
-           'body_colour', 'water_colour', 'highlights', 'Surface', 'compose', 'white_corner', 'expose', 'top_surface',
-           'render_top', 'side_surface', 'render_side', 'render_photo', 'write_photo', 'write_photos', 'demo_metadata',
-           'render_survey', 'demo_name', 'demo_survey']
+           'TopPose', 'Pixels', 'top_coordinates', 'top_shade', 'SideView', 'side_coordinates', 'degrees_around',
+           'side_shade', 'marks_at', 'body_colour', 'water_colour', 'highlights', 'Surface', 'compose', 'white_corner',
+           'expose', 'top_surface', 'render_top', 'side_surface', 'render_side', 'render_photo', 'write_photo',
+           'write_photos', 'demo_metadata', 'render_survey', 'demo_name', 'demo_survey']
 
 # %% ../../../whale_nbs/02_demo_survey.ipynb #50797fca
 import hashlib
@@ -156,7 +156,9 @@ def sample_photos(
             rows += [(e.whale, e.viewpoint, t, encounters) for t in photo_times(e, rng)]
             encounters += 1
         whale += 1
-    photos = pd.DataFrame(rows[:n_photos], columns=["whale", "viewpoint", "timestamp", "encounter"])
+    photos = pd.DataFrame(
+        rows[:n_photos], columns=["whale", "viewpoint", "timestamp", "encounter"]
+    )
     return photos.sample(frac=1, random_state=seed).reset_index(drop=True)
 
 # %% ../../../whale_nbs/02_demo_survey.ipynb #344f59f2
@@ -231,7 +233,10 @@ def scratch(
     length = rng.gamma(3, 18) + 25
     turn = [[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]]
     line = np.stack([t * length, bend * length * t**2], -1) @ turn
-    return line * [0.8, 1.6] + [SKIN[1] * rng.normal(0.5, 0.16), SKIN[0] * rng.uniform(0.12, 0.92)]
+    return line * [0.8, 1.6] + [
+        SKIN[1] * rng.normal(0.5, 0.16),
+        SKIN[0] * rng.uniform(0.12, 0.92),
+    ]
 
 # %% ../../../whale_nbs/02_demo_survey.ipynb #8d81499e
 def blotch(
@@ -240,7 +245,11 @@ def blotch(
     "An irregular patch, longer than wide."
     t = np.linspace(0, 2 * np.pi, 24, endpoint=False)
     radius = rng.gamma(4, 3.0) + 7
-    lobes = 1 + 0.3 * np.sin(2 * t + rng.uniform(0, 6)) + 0.2 * np.sin(3 * t + rng.uniform(0, 6))
+    lobes = (
+        1
+        + 0.3 * np.sin(2 * t + rng.uniform(0, 6))
+        + 0.2 * np.sin(3 * t + rng.uniform(0, 6))
+    )
     radius = radius * lobes
     center = [SKIN[1] * rng.normal(0.5, 0.15), SKIN[0] * rng.uniform(0.12, 0.92)]
     return np.stack([0.8 * radius * np.cos(t), 2.2 * radius * np.sin(t)], -1) + center
@@ -315,7 +324,9 @@ def skin(
     mottle = cv2.resize(mottle, SKIN[::-1], interpolation=cv2.INTER_CUBIC)
     for child in rng.spawn(4 + rng.poisson(6)):
         draw_mark(maps, child, year)
-    dark, light = (cv2.GaussianBlur(m, (0, 0), 1.5).astype(np.float32) / 255 for m in maps)
+    dark, light = (
+        cv2.GaussianBlur(m, (0, 0), 1.5).astype(np.float32) / 255 for m in maps
+    )
     return 0.05 * mottle + 0.45 * light - 0.6 * dark
 
 # %% ../../../whale_nbs/02_demo_survey.ipynb #011aa908
@@ -418,7 +429,11 @@ def noise(
     h = int(np.ceil(shape[0] / zoom))
     w = int(np.ceil(shape[1] / zoom))
     y, x = rng.integers(0, 1024, 2)
-    piece = noise_bank().take(range(y, y + h), 0, mode="wrap").take(range(x, x + w), 1, mode="wrap")
+    piece = (
+        noise_bank()
+        .take(range(y, y + h), 0, mode="wrap")
+        .take(range(x, x + w), 1, mode="wrap")
+    )
     if zoom == 1:
         return piece
     return cv2.resize(piece, shape[::-1], interpolation=cv2.INTER_LINEAR)
@@ -431,6 +446,42 @@ class TopView(NamedTuple):
     u: np.ndarray  # -1 (left edge) over 0 (ridge) to 1 (right edge)
     half: np.ndarray  # half the body's width, pixels
 
+# %% ../../../whale_nbs/02_demo_survey.ipynb #6c88c011
+class TopPose(NamedTuple):
+    "How a whale lies in a photo from above."
+
+    length: float  # of the body, pixels
+    wide: float  # the body's width, pixels
+    angle: float  # to the photo's vertical, radians
+    bend: float  # of the body, 0 where it is straight
+
+# %% ../../../whale_nbs/02_demo_survey.ipynb #9d157772
+def _draw_top_pose(whale: Whale, cond: Conditions, rng: np.random.Generator) -> TopPose:
+    "A pose at random."
+    length = cond.height * body_length(whale) * rng.normal(1, 0.03)
+    wide = length * whale.aspect * rng.normal(1, 0.04)
+    angle = rng.normal(0, 0.08)
+    bend = rng.normal(0, 0.2)
+    return TopPose(length, wide, angle, bend)
+
+# %% ../../../whale_nbs/02_demo_survey.ipynb #bbaca8f6
+class Pixels(NamedTuple):
+    "Pixels of a photo, from about the body's middle; each (height, width)."
+
+    y: np.ndarray
+    x: np.ndarray
+
+# %% ../../../whale_nbs/02_demo_survey.ipynb #2aa551ab
+def _top_pixels(pose: TopPose, rng: np.random.Generator) -> Pixels:
+    "The pixels of a crop at random around the whale."
+    tilted = abs(pose.angle) * pose.length * 0.5
+    h = int(pose.length * rng.uniform(0.88, 1.12))
+    w = int(pose.wide * rng.uniform(1.0, 1.4) + tilted)
+    y, x = np.mgrid[:h, :w].astype(np.float32)
+    y = y - h / 2 + pose.length * rng.normal(0, 0.025)
+    x = x - w / 2 + pose.wide * rng.normal(0, 0.05)
+    return Pixels(y, x)
+
 # %% ../../../whale_nbs/02_demo_survey.ipynb #2f7c37f5
 def top_coordinates(
     whale: Whale,
@@ -438,17 +489,13 @@ def top_coordinates(
     rng: np.random.Generator,
 ) -> TopView:
     "Draw a pose, and turn pixels into positions on the whale."
-    length = cond.height * body_length(whale) * rng.normal(1, 0.03)
-    wide = length * whale.aspect * rng.normal(1, 0.04)
-    angle = rng.normal(0, 0.08)
-    bend = rng.normal(0, 0.2)
-    h = int(length * rng.uniform(0.88, 1.12))
-    w = int(wide * rng.uniform(1.0, 1.4) + abs(angle) * length * 0.5)
-    y, x = np.mgrid[:h, :w].astype(np.float32)
-    y = y - h / 2 + length * rng.normal(0, 0.025)
-    x = x - w / 2 + wide * rng.normal(0, 0.05)
+    pose = _draw_top_pose(whale, cond, rng)
+    length, wide, angle, bend = pose
+    y, x = _top_pixels(pose, rng)
     s = (y * np.cos(angle) - x * np.sin(angle)) / length + 0.5
-    across = x * np.cos(angle) + y * np.sin(angle) - bend * length * ((s - 0.5) ** 2 - 0.08)
+    across = (
+        x * np.cos(angle) + y * np.sin(angle) - bend * length * ((s - 0.5) ** 2 - 0.08)
+    )
     half = 0.5 * wide * half_width(whale, s, np.sign(across))
     return TopView(s, across / np.maximum(half, 0.5), half)
 
@@ -461,7 +508,9 @@ def top_shade(
     "A rounded back with a ridge: the side turned away from the sun lies in shade."
     along = np.exp(-(((view.s - whale.ridge_at) / 0.25) ** 2))
     roof = whale.ridge * along * np.sqrt(np.clip(1 - np.abs(view.u), 0, 1))
-    slope = 0.7 * view.u + 1.1 * np.sign(view.u) * roof  # sideways part of the surface's normal
+    slope = (
+        0.7 * view.u + 1.1 * np.sign(view.u) * roof
+    )  # sideways part of the surface's normal
     lambert = (slope * cond.sun + 0.8) / np.sqrt(1 + slope**2) / np.hypot(cond.sun, 0.8)
     ridge_line = np.exp(-((view.u / 0.05) ** 2)) * roof
     diffuse = 0.75 - 0.35 * cond.sunny
@@ -526,7 +575,9 @@ def marks_at(
     "Look up the skin of each pixel."
     column = ((degrees + 110) / 220 * (SKIN[1] - 1)).astype(np.float32)
     row = (np.clip(s, 0, 1) * (SKIN[0] - 1)).astype(np.float32)
-    return cv2.remap(skin_map, column, row, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return cv2.remap(
+        skin_map, column, row, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
 
 # %% ../../../whale_nbs/02_demo_survey.ipynb #9f3ed16e
 def body_colour(
@@ -542,7 +593,9 @@ def body_colour(
     albedo = 105 + 105 * np.sqrt(whale.age) + 200 * cond.contrast * marks
     blowhole = np.exp(-(((s - 0.11) / 0.012) ** 2) - (degrees / 9) ** 2)
     grey = albedo * shade * (1 - 0.8 * blowhole)
-    return grey[..., None] * (cond.tint + (1 - shade[..., None]) * np.float32([-0.12, 0, 0.14]))
+    return grey[..., None] * (
+        cond.tint + (1 - shade[..., None]) * np.float32([-0.12, 0, 0.14])
+    )
 
 # %% ../../../whale_nbs/02_demo_survey.ipynb #6012be85
 def water_colour(
@@ -752,7 +805,9 @@ def render_survey(
     "Render a survey folder: `metadata.csv` and `images/`."
     folder = Path(folder)
     if folder.exists():
-        raise InputError(f"{folder} exists already: remove it, or render into another folder.")
+        raise InputError(
+            f"{folder} exists already: remove it, or render into another folder."
+        )
     photos = sample_photos(n_photos, seed)
     with atomic_folder(folder) as new:
         sizes = write_photos(new, photos, seed, workers)
@@ -766,7 +821,9 @@ def demo_name(
 ) -> str:
     "Changes with whatever changes the pictures."
     code = globals().get("__file__")  # not there in a notebook
-    version = hashlib.sha256(Path(code).read_bytes()).hexdigest()[:8] if code else "notebook"
+    version = (
+        hashlib.sha256(Path(code).read_bytes()).hexdigest()[:8] if code else "notebook"
+    )
     return f"demo-{version}-{n_photos}-{seed}"
 
 # %% ../../../whale_nbs/02_demo_survey.ipynb #ba9aa034

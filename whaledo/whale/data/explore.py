@@ -15,7 +15,13 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
-from matplotlib.ticker import FixedFormatter, FixedLocator, FuncFormatter, LogLocator, NullLocator
+from matplotlib.ticker import (
+    FixedFormatter,
+    FixedLocator,
+    FuncFormatter,
+    LogLocator,
+    NullLocator,
+)
 
 from .figures import BLUE, GREEN, ORANGE, VIEW_COLOURS, photo_or_grey
 
@@ -60,12 +66,15 @@ def summary(
     "What a survey holds."
     crops = df.groupby("viewpoint")[["width", "height"]].median().astype(int)
     sizes = {
-        f"median {view} crop (width x height)": f"{w} x {h}" for view, w, h in crops.itertuples()
+        f"median {view} crop (width x height)": f"{w} x {h}"
+        for view, w, h in crops.itertuples()
     }
     return pd.Series(sightings(df) | photos_per(df) | sizes)
 
 # %% ../../../whale_nbs/04_viewpoints_and_dates.ipynb #7ed3a431
-def by_year(df) -> pd.DataFrame:  # photos by year (rows) and viewpoint (columns), with totals
+def by_year(
+    df,
+) -> pd.DataFrame:  # photos by year (rows) and viewpoint (columns), with totals
     "Photos by year and viewpoint."
     return pd.crosstab(
         df.date.dt.year.rename("year"), df.viewpoint, margins=True, margins_name="all"
@@ -77,7 +86,12 @@ def undated(title) -> plt.Axes:
     ax = plt.subplots(figsize=(7, 0.6))[1]
     ax.set_axis_off()
     ax.set_title(title, loc="left")
-    ax.text(0, 0.5, "This survey has no dates, so there is nothing to plot over time.", va="center")
+    ax.text(
+        0,
+        0.5,
+        "This survey has no dates, so there is nothing to plot over time.",
+        va="center",
+    )
     return ax
 
 # %% ../../../whale_nbs/04_viewpoints_and_dates.ipynb #0f3d42c4
@@ -134,7 +148,9 @@ def plot_calendar(df) -> plt.Figure:
     g = _day_bars(d)
     g.set_titles("").set_axis_labels("", "photos")
     for (year, group), ax in zip(d.groupby("year"), g.axes.flat):
-        ax.set_title(f"{year}: {len(group):,} photos on {group.date.nunique()} days", loc="left")
+        ax.set_title(
+            f"{year}: {len(group):,} photos on {group.date.nunique()} days", loc="left"
+        )
         _mark_days(ax, group.day)
         ax.set(xlabel="", ylabel="photos", ylim=(0, None))
     ax.xaxis.set_major_formatter(FuncFormatter(_month_day))
@@ -146,15 +162,24 @@ def log_ticks(*axes):
     "Plain numbers at 1, 2, 5, 10 and so on along logarithmic axes."
     for axis in axes:
         axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:,.0f}" if v >= 1 else f"{v:g}"))
+        axis.set_major_formatter(
+            FuncFormatter(lambda v, _: f"{v:,.0f}" if v >= 1 else f"{v:g}")
+        )
         axis.set_minor_locator(NullLocator())
 
 # %% ../../../whale_nbs/04_viewpoints_and_dates.ipynb #e01a63c8
 def _tail(ax, n, name, colour):
     "Share of whales, or of encounters, with at least so many photos."
     x = np.sort(n.unique())
-    sns.lineplot(x=x, y=[100 * (n >= i).mean() for i in x], marker="o", color=colour, ax=ax)
-    ax.set(xscale="log", yscale="log", xlabel=f"photos of the {name}, at least", ylabel="share (%)")
+    sns.lineplot(
+        x=x, y=[100 * (n >= i).mean() for i in x], marker="o", color=colour, ax=ax
+    )
+    ax.set(
+        xscale="log",
+        yscale="log",
+        xlabel=f"photos of the {name}, at least",
+        ylabel="share (%)",
+    )
     figures = f"median {n.median():.0f}, mean {n.mean():.1f}, most {n.max()}"
     ax.set_title(f"Photos per {name}: {figures}")
     log_ticks(ax.xaxis, ax.yaxis)
@@ -273,8 +298,15 @@ def plot_resightings(df) -> plt.Axes:
 def discovery(df) -> pd.DataFrame:  # one row per survey day: seen, new, known, so_far
     "Whales seen, and seen for the first time, on each survey day."
     seen = df.groupby("date").whale_id.nunique()
-    new = df.groupby("whale_id").date.min().value_counts().reindex(seen.index, fill_value=0)
-    return pd.DataFrame({"seen": seen, "new": new, "known": seen - new, "so_far": new.cumsum()})
+    new = (
+        df.groupby("whale_id")
+        .date.min()
+        .value_counts()
+        .reindex(seen.index, fill_value=0)
+    )
+    return pd.DataFrame(
+        {"seen": seen, "new": new, "known": seen - new, "so_far": new.cumsum()}
+    )
 
 # %% ../../../whale_nbs/04_viewpoints_and_dates.ipynb #dd0adc55
 def _so_far(
@@ -283,7 +315,9 @@ def _so_far(
     starts: dict,  # year: where it begins
 ):
     "The number of different whales by survey day."
-    sns.lineplot(x=np.arange(1, len(d) + 1), y=d.so_far.values, marker="o", color=GREEN, ax=ax)
+    sns.lineplot(
+        x=np.arange(1, len(d) + 1), y=d.so_far.values, marker="o", color=GREEN, ax=ax
+    )
     for year, start in starts.items():
         ax.text(start + 0.2, d.so_far.max(), year, va="top", fontweight="bold")
     title = f"Different whales so far: {d.so_far.max()} after {len(d)} survey days"
@@ -321,7 +355,9 @@ def plot_discovery(df) -> plt.Figure:
     return fig
 
 # %% ../../../whale_nbs/04_viewpoints_and_dates.ipynb #411bbc05
-def whale_groups(df) -> pd.DataFrame:  # True where the whale (row) was seen in the group (column)
+def whale_groups(
+    df,
+) -> pd.DataFrame:  # True where the whale (row) was seen in the group (column)
     "Which views, in which years, each whale was photographed in."
     group = df.viewpoint + df.date.dt.year.map(lambda y: f" {y:.0f}" if y == y else "")
     g = pd.crosstab(df.whale_id, group) > 0
@@ -350,7 +386,9 @@ def link_kind(
 class Links(NamedTuple):
     "Whales by the views and years in which they were seen."
 
-    table: pd.DataFrame  # a row a combination: whales, kind, x (from the left), y (names of groups)
+    table: (
+        pd.DataFrame
+    )  # a row a combination: whales, kind, x (from the left), y (names of groups)
     groups: pd.Series  # whales by name of the group
     whales: int  # all of them
 
@@ -363,7 +401,9 @@ def count_links(
     g = whale_groups(df)
     c = g.value_counts().head(n)
     groups = [list(g.columns[np.array(combination)]) for combination in c.index]
-    table = pd.DataFrame({"whales": c.values, "kind": [link_kind(names) for names in groups]})
+    table = pd.DataFrame(
+        {"whales": c.values, "kind": [link_kind(names) for names in groups]}
+    )
     return Links(table.assign(x=range(len(c)), y=groups), g.sum(), len(g))
 
 # %% ../../../whale_nbs/04_viewpoints_and_dates.ipynb #91198fbf
@@ -503,7 +543,9 @@ def plot_view_sheet(
     parts = np.atleast_1d(fig.subfigures(len(views), height_ratios=heights))
     for view, n, part in zip(views, columns, parts):
         photos = df[df.viewpoint == view]
-        part.suptitle(f"{view} ({len(photos):,} photos)", fontsize=11, ha="left", x=0.01)
+        part.suptitle(
+            f"{view} ({len(photos):,} photos)", fontsize=11, ha="left", x=0.01
+        )
         _view_row(part, one_per_encounter(photos, seed), n)
     return fig
 
@@ -522,7 +564,26 @@ def _when(
     row,  # of a survey
 ) -> str:
     "The date of a photo, or the number of its encounter."
-    return f"{row.date:%Y-%m-%d}" if pd.notna(row.date) else row.encounter_id.split("-")[-1]
+    return (
+        f"{row.date:%Y-%m-%d}"
+        if pd.notna(row.date)
+        else row.encounter_id.split("-")[-1]
+    )
+
+# %% ../../../whale_nbs/04_viewpoints_and_dates.ipynb #1c339ba7
+def _sheet_axes(
+    rows: int,
+    columns: int,
+    upright: bool,  # are most photos?
+) -> tuple:  # figure, array of axes (rows, columns)
+    "An empty sheet of photos."
+    size = 9, rows * (2 if upright else 1.4)
+    fig, axes = plt.subplots(
+        rows, columns, figsize=size, squeeze=False, layout="constrained"
+    )
+    for ax in axes.flat:
+        ax.set_axis_off()
+    return fig, axes
 
 # %% ../../../whale_nbs/04_viewpoints_and_dates.ipynb #144fc86c
 def plot_whale_sheet(
@@ -535,10 +596,7 @@ def plot_whale_sheet(
     if whales is None:
         whales = df.groupby("whale_id").encounter_id.nunique().nlargest(5).index
     upright = (df.height > df.width).mean() > 0.5
-    size = 9, len(whales) * (2 if upright else 1.4)
-    fig, axes = plt.subplots(len(whales), n, figsize=size, squeeze=False, layout="constrained")
-    for ax in axes.flat:
-        ax.set_axis_off()
+    fig, axes = _sheet_axes(len(whales), n, upright)
     for line, whale in zip(axes, whales):
         photos = _story(df[df.whale_id == whale], n, seed)
         for name, ax, row in zip([whale] + [""] * n, line, photos.itertuples()):

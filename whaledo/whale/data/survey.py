@@ -55,11 +55,13 @@ class Problem(NamedTuple):
     problem: str
     remedy: str
 
-
+# %% ../../../whale_nbs/00_survey.ipynb #301797d5
 class Table(NamedTuple):
     "What could be read of metadata.csv."
 
-    cells: pd.DataFrame | None  # text, with `row`, the line where each row begins; None: nothing
+    cells: (
+        pd.DataFrame | None
+    )  # text, with `row`, the line where each row begins; None: nothing
     problems: list  # of Problem
 
 # %% ../../../whale_nbs/00_survey.ipynb #9fc86d98
@@ -68,9 +70,13 @@ def _file_problem(
 ) -> Problem | None:
     "Why there is no table."
     if not folder.is_dir():
-        return Problem(None, f"there is no folder {folder}", "name the one that holds metadata.csv")
+        return Problem(
+            None, f"there is no folder {folder}", "name the one that holds metadata.csv"
+        )
     if not (folder / "metadata.csv").is_file():
-        return Problem(None, "there is no such file", f"put one there with {','.join(REQUIRED)}")
+        return Problem(
+            None, "there is no such file", f"put one there with {','.join(REQUIRED)}"
+        )
     return None
 
 # %% ../../../whale_nbs/00_survey.ipynb #be0824c2
@@ -82,11 +88,15 @@ def _text_problem(
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as e:
         row = data[: e.start].count(b"\n") + 1
-        return Problem(row, "holds bytes that are not UTF-8 text", "save the table as 'CSV UTF-8'")
+        return Problem(
+            row, "holds bytes that are not UTF-8 text", "save the table as 'CSV UTF-8'"
+        )
     if "\0" in text:
         return Problem(None, "is not a text file", "save the table as 'CSV UTF-8'")
     if not text.strip():
-        return Problem(None, "is empty", f"its first line should be {','.join(REQUIRED)}")
+        return Problem(
+            None, "is empty", f"its first line should be {','.join(REQUIRED)}"
+        )
     return None
 
 # %% ../../../whale_nbs/00_survey.ipynb #442da4c9
@@ -152,21 +162,31 @@ def _misspelt(
     meant = {_near(c): c for c in found if c not in REQUIRED + LABELS}
     return {known: c for known, c in meant.items() if known and known not in found}
 
+# %% ../../../whale_nbs/00_survey.ipynb #295ccd3e
+def _double_columns(
+    found: list,  # names in the header
+) -> list:  # of Problem
+    "Columns that are there more than once."
+    times = {c: found.count(c) for c in found}
+    return [
+        Problem(1, f"column {c!r} is there {n} times", "keep one")
+        for c, n in times.items()
+        if n > 1
+    ]
+
 # %% ../../../whale_nbs/00_survey.ipynb #0d91a56f
 def _bad_names(
     found: list,  # names in the header
 ) -> list:  # of Problem
     "Double and nameless columns, and names that mean something else here."
-    out = []
-    for c in dict.fromkeys(found):
-        if found.count(c) > 1:
-            out.append(Problem(1, f"column {c!r} is there {found.count(c)} times", "keep one"))
+    out = _double_columns(found)
     if "" in found:
         remedy = "name it or remove it (pandas: to_csv(..., index=False))"
         out.append(Problem(1, "a column has no name", remedy))
     for c in ("row", "file"):
         if c in found:
-            out.append(Problem(1, f"column {c!r} has a name that is used otherwise", "rename it"))
+            problem = f"column {c!r} has a name that is used otherwise"
+            out.append(Problem(1, problem, "rename it"))
     return out
 
 # %% ../../../whale_nbs/00_survey.ipynb #4148094a
@@ -205,13 +225,18 @@ class Rule(NamedTuple):
 
     column: str  # the rule holds where this column is there
     broken: pd.Series  # bool: the rows that break it
-    problem: str | pd.Series  # {...} stands for the row's own value; a series: a sentence a row
+    problem: (
+        str | pd.Series
+    )  # {...} stands for the row's own value; a series: a sentence a row
     remedy: str
 
 # %% ../../../whale_nbs/00_survey.ipynb #b0d2cc41
 def _once_rules(df) -> Iterator[Rule]:
     "A photo has one id and one path."
-    remedies = {"image_id": "give each photo an id of its own", "path": "list each photo once"}
+    remedies = {
+        "image_id": "give each photo an id of its own",
+        "path": "list each photo once",
+    }
     for c, remedy in remedies.items():
         yield Rule(c, df[c] == "", f"{c} is empty", remedy)
         first = df.groupby(c).row.transform("min").astype(str)
@@ -235,8 +260,13 @@ def _encounter_rule(df) -> Rule:
     whale = df.groupby("encounter_id").whale_id.transform("first")
     mixed = (df.encounter_id != "") & (df.whale_id != "") & (df.whale_id != whale)
     line = df.groupby("encounter_id").row.transform("min").astype(str)
-    problem = "encounter {encounter_id!r} shows {whale_id!r} and another whale on line " + line
-    return Rule("encounter_id", mixed, problem, "give each whale an encounter of its own")
+    problem = (
+        "encounter {encounter_id!r} shows {whale_id!r} and another whale on line "
+        + line
+    )
+    return Rule(
+        "encounter_id", mixed, problem, "give each whale an encounter of its own"
+    )
 
 # %% ../../../whale_nbs/00_survey.ipynb #100546ee
 class Times(NamedTuple):
@@ -252,7 +282,9 @@ def parse_time(
     n: int,  # characters of a time that is written like that
 ) -> pd.Series:  # datetimes, NaT where a cell is written otherwise
     "Text as datetimes."
-    return pd.to_datetime(text.where(text.str.len() == n, ""), format=format, errors="coerce")
+    return pd.to_datetime(
+        text.where(text.str.len() == n, ""), format=format, errors="coerce"
+    )
 
 # %% ../../../whale_nbs/00_survey.ipynb #a806d9e9
 def parse_times(
@@ -284,7 +316,9 @@ def _value_rules(df) -> Iterator[Rule]:
     yield Rule("viewpoint", unknown, problem, "write top, left or right")
     for c in ("height", "width"):
         odd = ~df[c].str.fullmatch("[1-9][0-9]{0,5}")
-        yield Rule(c, odd, f"{c} {{{c}!r}} is no size", "write whole pixels, such as 463")
+        yield Rule(
+            c, odd, f"{c} {{{c}!r}} is no size", "write whole pixels, such as 463"
+        )
 
 # %% ../../../whale_nbs/00_survey.ipynb #6720d932
 # absolute, home, drive letter, backslash, parent folder
@@ -349,7 +383,9 @@ def in_threads(
 ) -> list:  # what `fn` gave
     "Map a function over photos, with a progress bar."
     workers = workers or cpu_count()
-    return thread_map(fn, items, max_workers=workers, desc=name, unit="photo", tqdm_class=tqdm)
+    return thread_map(
+        fn, items, max_workers=workers, desc=name, unit="photo", tqdm_class=tqdm
+    )
 
 # %% ../../../whale_nbs/00_survey.ipynb #533a173f
 def _check_photos(df, workers) -> list:  # of Problem
@@ -382,7 +418,9 @@ def _check_rows(
     rules += [*_time_rules(df), *_value_rules(df)]
     if folder:
         rules += _file_rules(df, folder)
-    return [p for rule in rules if rule.column in header for p in _broken_rows(df, rule)]
+    return [
+        p for rule in rules if rule.column in header for p in _broken_rows(df, rule)
+    ]
 
 # %% ../../../whale_nbs/00_survey.ipynb #855b738b
 def _complete(
@@ -399,15 +437,21 @@ def _complete(
 # %% ../../../whale_nbs/00_survey.ipynb #4746a3bd
 def _problem_table(problems, folder) -> pd.DataFrame:  # as `check_survey` gives it
     "Problems in the order of the lines."
-    table = pd.DataFrame(problems, columns=["row", "problem", "remedy"]).astype({"row": "Int64"})
+    table = pd.DataFrame(problems, columns=["row", "problem", "remedy"]).astype(
+        {"row": "Int64"}
+    )
     table.insert(0, "file", str(folder / "metadata.csv"))
-    return table.sort_values("row", kind="stable", na_position="first", ignore_index=True)
+    return table.sort_values(
+        "row", kind="stable", na_position="first", ignore_index=True
+    )
 
 # %% ../../../whale_nbs/00_survey.ipynb #8d946a54
 class Inspection(NamedTuple):
     "A survey that was read, and what is wrong with it."
 
-    survey: pd.DataFrame | None  # text, with `row` and `file`; None where nothing could be read
+    survey: (
+        pd.DataFrame | None
+    )  # text, with `row` and `file`; None where nothing could be read
     problems: pd.DataFrame  # of `check_survey`
 
 # %% ../../../whale_nbs/00_survey.ipynb #8ff1dd71
@@ -481,7 +525,9 @@ def fill_encounters(
         return derived
     given = df.encounter_id.replace("", None)
     neighbours = given.groupby(derived).transform("first")
-    return given.fillna(neighbours).fillna(derived.mask(derived.isin(given), derived + "+"))
+    return given.fillna(neighbours).fillna(
+        derived.mask(derived.isin(given), derived + "+")
+    )
 
 # %% ../../../whale_nbs/00_survey.ipynb #68f834d3
 def _complaint(

@@ -5,10 +5,10 @@
 # %% auto #0
 __all__ = ['DAYS', 'POSITIVES', 'GROUPS', 'ranked_rows', 'refuse_other_labels', 'match_table', 'same_whale', 'asked_table',
            'query_table', 'day_groups', 'positive_groups', 'scenario_groups', 'pair_groups', 'quarters', 'size_groups',
-           'Grouping', 'breakdown', 'no_dates', 'draw_breakdown', 'plot_breakdown', 'draw_score_histogram',
-           'plot_scores', 'Cutoff', 'cutoff_for', 'thresholds', 'draw_photo', 'outcome', 'Sheet', 'make_sheet',
-           'sheet_photo', 'draw_rows', 'draw_matches', 'draw_query', 'plot_queries', 'worst', 'plot_worst', 'typical',
-           'plot_matches']
+           'Grouping', 'breakdown', 'no_dates', 'draw_breakdown', 'plot_breakdown', 'counted_kinds',
+           'draw_score_histogram', 'plot_scores', 'Cutoff', 'cutoff_for', 'thresholds', 'draw_photo', 'outcome',
+           'Sheet', 'make_sheet', 'sheet_photo', 'draw_rows', 'draw_matches', 'draw_query', 'plot_queries', 'worst',
+           'plot_worst', 'typical', 'plot_matches']
 
 # %% ../../../whale_nbs/21_error_analysis.ipynb #8b0afb83
 from collections.abc import Callable
@@ -278,16 +278,23 @@ def plot_breakdown(
     ax.set_title(title, loc="left", fontsize=12)
     return fig
 
+# %% ../../../whale_nbs/21_error_analysis.ipynb #c2b99780
+def counted_kinds(
+    hit,  # bool, one a row: a match?
+) -> dict:  # True, False -> what the legend says
+    "Matches and non-matches, with how many there are."
+    return {
+        True: f"matches ({hit.sum():,})",
+        False: f"non-matches ({(~hit).sum():,})",
+    }
+
 # %% ../../../whale_nbs/21_error_analysis.ipynb #32e3a749
 def draw_score_histogram(
     rows,  # of `ranked_rows`
     ax: Axes,
 ) -> None:
     "Scores of the returned matches and non-matches."
-    names = {
-        True: f"matches ({rows.hit.sum():,})",
-        False: f"non-matches ({(~rows.hit).sum():,})",
-    }
+    names = counted_kinds(rows.hit)
     colours = {names[True]: GREEN, names[False]: VERMILION}
     look = dict(stat="percent", common_norm=False, element="step", bins=40)
     kind = rows.hit.map(names)

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['scenario_queries', 'rankings', 'top1_shares', 'asked_queries', 'query_results', 'Interval', 'ratio_of_sums',
-           'interval', 'summary', 'evaluate', 'one_view', 'same_side']
+           'interval', 'summary', 'describe_scenarios', 'evaluate', 'one_view', 'same_side']
 
 # %% ../../../whale_nbs/20_evaluation.ipynb #625a03c5
 from collections.abc import Callable
@@ -126,6 +126,18 @@ def summary(
         top1_high=top1.high,
     )
 
+# %% ../../../whale_nbs/20_evaluation.ipynb #3a004261
+def describe_scenarios(
+    table,  # a row by scenario and `all`; is changed
+    scenarios: list[Scenario],
+) -> None:
+    "Put in the kind of each scenario, and how many photos its database holds."
+    kinds = {s.scenario_id: s.kind for s in scenarios} | {"all": "all"}
+    sizes = {s.scenario_id: len(set(s.database)) for s in scenarios}
+    sizes["all"] = len({i for s in scenarios for i in s.database})
+    table.insert(0, "kind", table.index.map(kinds))
+    table.insert(3, "database", table.index.map(sizes))
+
 # %% ../../../whale_nbs/20_evaluation.ipynb #100a4aa8
 def evaluate(
     vectors,  # DataFrame, one unit vector per image_id
@@ -143,11 +155,7 @@ def evaluate(
     table = pd.DataFrame.from_dict(
         rows | {"all": summary(results, seed)}, orient="index"
     )
-    kinds = {s.scenario_id: s.kind for s in scenarios} | {"all": "all"}
-    sizes = {s.scenario_id: len(set(s.database)) for s in scenarios}
-    sizes["all"] = len({i for s in scenarios for i in s.database})
-    table.insert(0, "kind", table.index.map(kinds))
-    table.insert(3, "database", table.index.map(sizes))
+    describe_scenarios(table, scenarios)
     return table.rename_axis("scenario")
 
 # %% ../../../whale_nbs/20_evaluation.ipynb #f8b708a0

@@ -153,20 +153,16 @@ class RankingConfig(Configuration):
     dba_k: int = 0
     # photos: average the query with its best rows; or weights, that of the query first
     query_expansion: Union[int, list] = 0
-    reciprocal: Optional[list] = (
-        None  # k1, k2 (photos) and weight of k-reciprocal re-ranking
-    )
+    # k1, k2 (photos) and weight of k-reciprocal re-ranking
+    reciprocal: Optional[list] = None
     shortlist: int = 0  # rows: so many of the best are compared by their local features
-    matcher: str = choice(
-        "rootsift", "lightglue", "local"
-    )  # local: descriptors of the network
+    # local: descriptors of the network
+    matcher: str = choice("rootsift", "lightglue", "local")
     local_weight: float = 0.5  # of the local similarity, for 1 of the embedding's
-    calibration: Optional[dict] = (
-        None  # slope, size, intercept: scores become probabilities
-    )
-    open_set_threshold: Optional[float] = (
-        None  # probability below which an individual may be new
-    )
+    # slope, size, intercept: scores become probabilities
+    calibration: Optional[dict] = None
+    # probability below which an individual may be new
+    open_set_threshold: Optional[float] = None
 
 # %% ../../../whale_nbs/10_configuration.ipynb #99120db3
 @dataclass(frozen=True)

@@ -4,17 +4,19 @@
 
 # %% auto #0
 __all__ = ['SIDEWAYS', 'FORMER_TENSORS', 'to_rgb', 'lies_sideways', 'Upright', 'read_upright', 'read_photo', 'GeM',
-           'grid_positions', 'LocalHead', 'both_ways', 'self_similarity', 'local_similarity', 'adaptive_pool',
-           'EmbeddingHead', 'pooled', 'embed_maps', 'stage_channels', 'EmbeddingNet', 'last_map', 'backbone_maps',
-           'embed_with_local', 'read_weights', 'tensor_shapes', 'load_strict', 'make_backbone', 'check_strips',
-           'load_pretrained', 'build_model', 'save_model', 'todays_name', 'LoadedModel', 'load_model', 'PhotoDataset',
-           'collate', 'Run', 'photo_batches', 'normalise', 'Embedded', 'embed_batch', 'embed_padded', 'log_problems',
-           'log_progress', 'embed_each', 'without_unreadable', 'embed_one_size', 'embed_photos', 'load_models',
-           'scaled_side', 'at_scales', 'embed_scales', 'embed_models', 'Database', 'unit_rows', 'top_keys', 'from_keys',
-           'comparison', 'own_indices', 'rank', 'blocks', 'read_table', 'distinct_queries', 'Scenario', 'read_scenario',
-           'read_scenarios', 'read_metadata', 'locate_photos', 'uses_local_descriptors', 'keypoint_detector',
-           'keypoint_fn', 'local_feature_fn', 'Features', 'extract_features', 'local_similarities', 'match_closely',
-           'refine', 'rank_scenario', 'distinct_images', 'predict', 'rank_all', 'write_table', 'main']
+           'grid_positions', 'stacked_maps', 'LocalHead', 'both_ways', 'self_similarity', 'local_similarity',
+           'adaptive_pool', 'EmbeddingHead', 'pooled', 'embed_maps', 'stage_channels', 'make_local_head',
+           'EmbeddingNet', 'last_map', 'backbone_maps', 'embed_with_local', 'read_weights', 'tensor_shapes',
+           'load_strict', 'make_backbone', 'check_strips', 'load_pretrained', 'build_model', 'save_model',
+           'todays_name', 'LoadedModel', 'load_model', 'PhotoDataset', 'collate', 'Run', 'photo_batches', 'normalise',
+           'Embedded', 'embed_batch', 'filled_up', 'replace_photos', 'embed_padded', 'log_problems', 'log_progress',
+           'embed_each', 'without_unreadable', 'embed_one_size', 'embed_photos', 'load_models', 'scaled_side',
+           'at_scales', 'embed_scales', 'embed_models', 'Database', 'unit_rows', 'top_keys', 'from_keys', 'comparison',
+           'own_indices', 'best_keys', 'rank', 'blocks', 'read_csv_as_text', 'read_table', 'distinct_queries',
+           'Scenario', 'read_scenario', 'read_if_possible', 'read_scenarios', 'read_metadata', 'locate_photos',
+           'uses_local_descriptors', 'keypoint_detector', 'keypoint_fn', 'local_feature_fn', 'Features',
+           'extract_features', 'local_similarities', 'match_closely', 'refine', 'submission_rows', 'rank_scenario',
+           'distinct_images', 'predict', 'rank_all', 'write_table', 'main']
 
 # %% ../../../whale_nbs/12_inference.ipynb #24b1333f
 import json
@@ -42,6 +44,13 @@ from torch.utils.data import DataLoader, Dataset
 # %% ../../../whale_nbs/12_inference.ipynb #144bbdea
 try:
     from . import ranking as local_features
+    from .ranking import Ranked, match_shortlist, prepare, probabilities, reranked
+except ImportError:
+    import ranking as local_features
+    from ranking import Ranked, match_shortlist, prepare, probabilities, reranked
+
+# %% ../../../whale_nbs/12_inference.ipynb #46cb966a
+try:
     from .config import (
         InferenceError,
         ModelConfig,
@@ -50,9 +59,7 @@ try:
         flat,
         load_config,
     )
-    from .ranking import Ranked, match_shortlist, prepare, probabilities, reranked
 except ImportError:
-    import ranking as local_features
     from config import (
         InferenceError,
         ModelConfig,
@@ -61,7 +68,6 @@ except ImportError:
         flat,
         load_config,
     )
-    from ranking import Ranked, match_shortlist, prepare, probabilities, reranked
 
 # %% ../../../whale_nbs/12_inference.ipynb #dad5cee2
 def to_rgb(
@@ -147,6 +153,15 @@ def grid_positions(
     y, x = (torch.linspace(0, 1, n, device=maps.device) for n in maps.shape[-2:])
     return torch.cartesian_prod(y, x).expand(len(maps), -1, -1)
 
+# %% ../../../whale_nbs/12_inference.ipynb #bb0e5f28
+def stacked_maps(
+    maps: list,  # of (batch, channels, height, width), the finest first
+) -> torch.Tensor:  # float32 (batch, all channels, height, width), as fine as the first
+    "Maps of several sizes as one."
+    size = maps[0].shape[-2:]
+    same = [F.interpolate(m.float(), size, mode="bilinear") for m in maps]
+    return torch.cat(same, 1)
+
 # %% ../../../whale_nbs/12_inference.ipynb #ff3644ac
 class LocalHead(nn.Module):
     "A descriptor of every cell of a map, how much it counts, and where it is."
@@ -161,10 +176,7 @@ class LocalHead(nn.Module):
 
     # list of (batch, channels, height, width), the finest first -> (batch, cells, dims + 3)
     def forward(self, maps):
-        size = maps[0].shape[-2:]
-        x = torch.cat(
-            [F.interpolate(m.float(), size, mode="bilinear") for m in maps], 1
-        )
+        x = stacked_maps(maps)
         with torch.autocast(x.device.type, enabled=False):
             x = self.norm(x)
             descriptors = F.normalize(self.descriptor(x), dim=1).flatten(2).mT
@@ -272,6 +284,15 @@ def stage_channels(
     "The channels of some of a backbone's maps."
     return [backbone.feature_info[s]["num_chs"] for s in stages]
 
+# %% ../../../whale_nbs/12_inference.ipynb #6dac6546
+def make_local_head(
+    backbone: nn.Module,  # of timm
+    config: NetworkConfig,  # uses local_dims
+) -> Optional[LocalHead]:  # None without local descriptors
+    "The head that describes every cell of the last two maps."
+    channels = sum(stage_channels(backbone, [-2, -1]))
+    return LocalHead(channels, config.local_dims) if config.local_dims else None
+
 # %% ../../../whale_nbs/12_inference.ipynb #661c34b4
 class EmbeddingNet(EmbeddingHead):
     "timm backbone and embedding head; if wanted, local descriptors."
@@ -283,10 +304,7 @@ class EmbeddingNet(EmbeddingHead):
         self.backbone = backbone
         self.features = last
         self.earlier = earlier
-        channels = sum(stage_channels(backbone, [-2, -1]))
-        self.local_head = (
-            LocalHead(channels, config.local_dims) if config.local_dims else None
-        )
+        self.local_head = make_local_head(backbone, config)
 
     # normalised photos (batch, 3, height, width) -> list of maps or tokens, the last stage first
     def maps(self, x):
@@ -586,6 +604,27 @@ def embed_batch(
     z = vectors[0] if len(vectors) == 1 else F.normalize(vectors[0] + vectors[1])
     return Embedded(z.cpu().numpy(), [s[1].half().cpu() for s in seen] if local else [])
 
+# %% ../../../whale_nbs/12_inference.ipynb #5a47f7ed
+def filled_up(
+    photos: np.ndarray,  # uint8 (at most batch_size, height, width, 3)
+    batch_size: int,
+) -> np.ndarray:  # uint8 (batch_size, height, width, 3)
+    "A batch of full size, with black photos at its end."
+    full = np.zeros((batch_size, *photos.shape[1:]), np.uint8)
+    full[: len(photos)] = photos
+    return full
+
+# %% ../../../whale_nbs/12_inference.ipynb #7df90f38
+def replace_photos(
+    found: Embedded,  # is changed
+    exact: Embedded,  # of the same photos
+    which: np.ndarray,  # bool (photos,)
+) -> None:
+    "Take vectors and local descriptors of some photos from another result."
+    found.vectors[which] = exact.vectors[which]
+    for some, right in zip(found.local, exact.local):
+        some[which] = right[which]
+
 # %% ../../../whale_nbs/12_inference.ipynb #acda0395
 def embed_padded(
     photos: np.ndarray,  # uint8 (at most batch_size, height, width, 3)
@@ -596,17 +635,13 @@ def embed_padded(
 ) -> Embedded:
     "`embed_batch` at a fixed batch size; what overflows in half precision is computed once more in float32."
     n = len(photos)
-    full = np.zeros((batch_size, *photos.shape[1:]), np.uint8)
-    full[:n] = photos
+    full = filled_up(photos, batch_size)
     half = device.type == "cuda"
     found = embed_batch(full, model, device, half, local)
     bad = ~np.isfinite(found.vectors).all(1)
     if half and bad.any():
         exact = embed_batch(full, model, device, False, local)
-        for some, right in zip(
-            [found.vectors, *found.local], [exact.vectors, *exact.local]
-        ):
-            some[bad] = right[bad]
+        replace_photos(found, exact, bad)
     return Embedded(found.vectors[:n], [view[:n] for view in found.local])
 
 # %% ../../../whale_nbs/12_inference.ipynb #db1c124f
@@ -841,6 +876,23 @@ def own_indices(
         return np.full(n, -1)
     return pd.Index(database_ids).get_indexer(pd.Index(query_ids))
 
+# %% ../../../whale_nbs/12_inference.ipynb #0f4b9734
+def best_keys(
+    queries: Database,
+    database: Database,
+    own: np.ndarray,  # of `own_indices`
+    k: int,  # rows a query
+    ranking: RankingConfig,  # see `comparison`
+) -> torch.Tensor:  # float64 (queries, k), of `top_keys`
+    "Compare queries with their database, so many at a time that memory stays small."
+    compare = comparison(queries.vectors, database, own, ranking)
+    size = max(1, 2_000_000 // len(database.bad))  # 16 MB of cosines at a time
+    keys = [
+        top_keys(compare(p), queries.bad[p], database.bad, own[p], k)
+        for p in blocks(len(own), size)
+    ]
+    return torch.cat(keys)
+
 # %% ../../../whale_nbs/12_inference.ipynb #c4044f57
 def rank(
     query_vectors,  # (queries, dims); rows that are not finite match nothing
@@ -858,13 +910,8 @@ def rank(
     queries = unit_rows(query_vectors)
     database = unit_rows(database_vectors)
     own = own_indices(shape[0], query_ids, database_ids)
-    compare = comparison(queries.vectors, database, own, ranking)
-    parts = blocks(len(own), max(1, 2_000_000 // n))  # 16 MB of cosines at a time
-    keys = [
-        top_keys(compare(p), queries.bad[p], database.bad, own[p], shape[1])
-        for p in parts
-    ]
-    return from_keys(torch.cat(keys).numpy(), n)
+    keys = best_keys(queries, database, own, shape[1], ranking)
+    return from_keys(keys.numpy(), n)
 
 # %% ../../../whale_nbs/12_inference.ipynb #bd7808cf
 def blocks(
@@ -874,22 +921,28 @@ def blocks(
     "Consecutive pieces of a whole."
     return [slice(i, i + size) for i in range(0, n, size)]
 
-# %% ../../../whale_nbs/12_inference.ipynb #8c15c6d4
-def read_table(
-    file,  # a CSV file; InputError if missing, unreadable or without the columns
-    columns: list,  # that it must have
-) -> pd.DataFrame:  # these columns as text
-    "A CSV file as text."
+# %% ../../../whale_nbs/12_inference.ipynb #5749ac1b
+def read_csv_as_text(
+    file,  # a CSV file; InferenceError if missing or unreadable
+    columns: list,  # that it should have, for the message
+) -> pd.DataFrame:  # all columns
+    "Every value as it stands in the file."
+    how = dict(dtype=str, keep_default_na=False, index_col=False, encoding="utf-8-sig")
     try:
-        options = dict(
-            dtype=str, keep_default_na=False, index_col=False, encoding="utf-8-sig"
-        )
-        df = pd.read_csv(file, **options)
+        return pd.read_csv(file, **how)
     except (OSError, ValueError) as e:
         why = "missing" if isinstance(e, FileNotFoundError) else f"no CSV file ({e})"
         raise InferenceError(
             f"{file} is {why}: put it there, with the columns {', '.join(columns)}."
         ) from None
+
+# %% ../../../whale_nbs/12_inference.ipynb #8c15c6d4
+def read_table(
+    file,  # a CSV file; InferenceError if missing, unreadable or without the columns
+    columns: list,  # that it must have
+) -> pd.DataFrame:  # these columns as text
+    "A CSV file as text."
+    df = read_csv_as_text(file, columns)
     lacking = [c for c in columns if c not in df]
     if lacking:
         raise InferenceError(
@@ -927,6 +980,18 @@ def read_scenario(
     database = read_table(data_dir / row.database_path, ["database_image_id"])
     return Scenario(queries, list(database.database_image_id.unique()))
 
+# %% ../../../whale_nbs/12_inference.ipynb #6dc7da9e
+def read_if_possible(
+    data_dir: Path,
+    row,  # of query_scenarios.csv
+) -> Optional[Scenario]:  # None, and a line in the log, when a list cannot be read
+    "The two lists of a scenario, where they are there."
+    try:
+        return read_scenario(data_dir, row)
+    except InferenceError as e:
+        logger.error(f"{row.scenario_id} is left out: {e}")
+        return None
+
 # %% ../../../whale_nbs/12_inference.ipynb #5ed52bbd
 def read_scenarios(
     data_dir: Path,  # InferenceError without query_scenarios.csv
@@ -937,13 +1002,10 @@ def read_scenarios(
     seen = set()
     rows = read_table(file, ["scenario_id", "queries_path", "database_path"])
     for row in rows.drop_duplicates("scenario_id").itertuples():
-        try:
-            queries, database = read_scenario(data_dir, row)
-        except InferenceError as e:
-            logger.error(f"{row.scenario_id} is left out: {e}")
-            continue
-        queries = distinct_queries(row.scenario_id, queries, seen)
-        scenarios[row.scenario_id] = Scenario(queries, database)
+        found = read_if_possible(data_dir, row)
+        if found is not None:
+            queries = distinct_queries(row.scenario_id, found.queries, seen)
+            scenarios[row.scenario_id] = found._replace(queries=queries)
     if not scenarios:
         raise InferenceError(
             f"{file} lists no scenario that can be read: correct its files."
@@ -1111,6 +1173,22 @@ def refine(
         scores = np.where(indices >= 0, p, 0)
     return Ranked(scores, indices)
 
+# %% ../../../whale_nbs/12_inference.ipynb #fefa823e
+def submission_rows(
+    found: Ranked,  # of the queries; indices below 0 are no rows
+    query_ids: np.ndarray,  # (queries,)
+    database: list,  # image ids
+) -> pd.DataFrame:  # query_id, database_image_id, score
+    "A ranking as rows of a table."
+    is_row = found.indices >= 0
+    row, _ = np.nonzero(is_row)
+    columns = {
+        "query_id": query_ids[row],
+        "database_image_id": np.array(database, dtype=object)[found.indices[is_row]],
+        "score": found.scores[is_row],
+    }
+    return pd.DataFrame(columns)
+
 # %% ../../../whale_nbs/12_inference.ipynb #facc43f8
 def rank_scenario(
     queries: pd.DataFrame,  # query_id, query_image_id
@@ -1129,16 +1207,7 @@ def rank_scenario(
         vectors.loc[images], vectors.loc[database], images, database, deep, ranking
     )
     found = refine(found, [*images], database, k, ranking, local_fn)
-    is_row = found.indices >= 0
-    row, _ = np.nonzero(is_row)
-    ids = np.array(database, dtype=object)[found.indices[is_row]]
-    asked = queries.query_id.to_numpy(object)[row]
-    columns = {
-        "query_id": asked,
-        "database_image_id": ids,
-        "score": found.scores[is_row],
-    }
-    return pd.DataFrame(columns)
+    return submission_rows(found, queries.query_id.to_numpy(object), database)
 
 # %% ../../../whale_nbs/12_inference.ipynb #b666c2f9
 def distinct_images(

@@ -140,9 +140,8 @@ def ablate(
     if df is None:
         df = split_whales(load_survey(demo_survey()), 0.25, 0).train
     torch.set_num_threads(1)
-    for seed, name in tqdm(
-        [(s, r) for s in seeds for r in rows], desc="ablation", unit="run"
-    ):
+    runs = [(seed, name) for seed in seeds for name in rows]
+    for seed, name in tqdm(runs, desc="ablation", unit="run"):
         if is_done(read_rows(file), name, seed):
             continue
         scores = run_row(df, base.replace(**rows[name]), seed)

@@ -4,12 +4,12 @@
 
 # %% auto #0
 __all__ = ['decode', 'TrainingPhotos', 'augmented', 'augmentation', 'trainable', 'draw_weights', 'TrainingRun',
-           'compile_if_wanted', 'setup_run', 'make_accelerator', 'autocast', 'steps', 'batches', 'photos_each',
-           'make_sampler', 'ReseededSampler', 'SeededDraws', 'make_optimizer', 'make_scheduler', 'train_part',
-           'train_epoch', 'ValidationSet', 'validation_set', 'validate', 'data_origin', 'provenance', 'save_checkpoint',
-           'load_checkpoint', 'plot_curves', 'fill_in', 'refuse_another_recipe', 'resolve_config', 'read_history',
-           'save_run', 'is_validated', 'epoch_row', 'one_epoch', 'all_epochs', 'train', 'calibrate_if_possible',
-           'demo_model']
+           'compile_if_wanted', 'make_average', 'start_processes', 'setup_run', 'make_accelerator', 'autocast', 'steps',
+           'batches', 'photos_each', 'make_sampler', 'ReseededSampler', 'SeededDraws', 'make_optimizer',
+           'make_scheduler', 'train_part', 'train_epoch', 'ValidationSet', 'validation_set', 'validate', 'data_origin',
+           'provenance', 'save_checkpoint', 'load_checkpoint', 'plot_curves', 'fill_in', 'refuse_another_recipe',
+           'resolve_config', 'read_history', 'save_run', 'is_validated', 'epoch_row', 'one_epoch', 'progress_bar',
+           'all_epochs', 'train_to_the_end', 'train', 'calibrate_if_possible', 'demo_model']
 
 # %% ../../../whale_nbs/31_training.ipynb #435041e5
 import hashlib
@@ -33,6 +33,8 @@ from accelerate.utils import set_seed
 from filelock import FileLock
 from joblib import cpu_count
 from matplotlib.figure import Figure
+
+# %% ../../../whale_nbs/31_training.ipynb #bee3683a
 from pytorch_metric_learning.samplers import MPerClassSampler
 from timm.scheduler import CosineLRScheduler
 from timm.utils import ModelEmaV3
@@ -195,6 +197,28 @@ def compile_if_wanted(
     if config.compile and torch.cuda.is_available():
         model.compile()
 
+# %% ../../../whale_nbs/31_training.ipynb #4d979b04
+def make_average(
+    model: torch.nn.Module,  # as prepared by the accelerator
+    accelerator: Accelerator,
+    config: TrainingConfig,  # uses ema
+) -> ModelEmaV3:
+    "The averaged network, which is saved in every checkpoint."
+    net = accelerator.unwrap_model(model)
+    ema = ModelEmaV3(net, decay=config.ema, use_warmup=True)
+    accelerator.register_for_checkpointing(ema)
+    return ema
+
+# %% ../../../whale_nbs/31_training.ipynb #e8a8510b
+def start_processes(
+    config: TrainingConfig,  # uses seed, accumulate and batch_size
+) -> Accelerator:
+    "The processes of a run, with the same random numbers every time."
+    torch.set_flush_denormal(True)
+    accelerator = make_accelerator(config)
+    set_seed(config.seed)
+    return accelerator
+
 # %% ../../../whale_nbs/31_training.ipynb #2c69261e
 def setup_run(
     df,  # training survey
@@ -202,9 +226,7 @@ def setup_run(
     pretrained=False,  # see `build_model`
 ) -> TrainingRun:  # at its beginning
     "Network, loss, optimiser and photos of a run."
-    torch.set_flush_denormal(True)
-    accelerator = make_accelerator(config)
-    set_seed(config.seed)
+    accelerator = start_processes(config)
     df = trainable(df, config.min_photos, config.flank_as_identity)
     model = build_model(config, pretrained).to(memory_format=torch.channels_last)
     loss = make_loss(df, config, model.embedding_size)
@@ -212,8 +234,7 @@ def setup_run(
     scheduler = make_scheduler(optimizer, steps(df, config) * config.epochs, config)
     loader = batches(df, config)
     model, loss, optimizer, loader = accelerator.prepare(model, loss, optimizer, loader)
-    ema = ModelEmaV3(accelerator.unwrap_model(model), decay=config.ema, use_warmup=True)
-    accelerator.register_for_checkpointing(ema)
+    ema = make_average(model, accelerator, config)
     compile_if_wanted(accelerator.unwrap_model(model), config)
     return TrainingRun(
         config, accelerator, model, loss, optimizer, scheduler, ema, loader
@@ -635,6 +656,16 @@ def one_epoch(
     save_checkpoint(run, folder, done + 1)
     return history
 
+# %% ../../../whale_nbs/31_training.ipynb #777bfb94
+def progress_bar(
+    run: TrainingRun,
+    done: int,  # epochs
+) -> tqdm:
+    "One bar for all epochs, shown by the main process."
+    quiet = not run.accelerator.is_main_process
+    look = dict(desc="training", unit="epoch", disable=quiet)
+    return tqdm(initial=done, total=run.config.epochs, **look)
+
 # %% ../../../whale_nbs/31_training.ipynb #467ca4d0
 def all_epochs(
     run: TrainingRun,
@@ -643,20 +674,30 @@ def all_epochs(
 ) -> pd.DataFrame:  # history of the whole run
     "Train from the newest checkpoint to the last epoch."
     history = read_history(folder, load_checkpoint(run, folder))
-    total = run.config.epochs
-    quiet = not run.accelerator.is_main_process
-    look = dict(
-        initial=len(history), total=total, desc="training", unit="epoch", disable=quiet
-    )
-    with tqdm(**look) as bar:
-        while len(history) < total:
+    with progress_bar(run, len(history)) as bar:
+        while len(history) < run.config.epochs:
             history = one_epoch(run, exam, folder, history)
-            best = history.validation.dropna().max()
-            bar.set_postfix(
-                loss=f"{history.loss.iloc[-1]:.3f}", mAP=f"{best:.3f}", refresh=False
-            )
+            loss = f"{history.loss.iloc[-1]:.3f}"
+            best = f"{history.validation.dropna().max():.3f}"
+            bar.set_postfix(loss=loss, mAP=best, refresh=False)
             bar.update()
     return history
+
+# %% ../../../whale_nbs/31_training.ipynb #d7f683e7
+def train_to_the_end(
+    df,  # labelled survey to train on
+    folder: Path,  # of the run
+    config: TrainingConfig,
+    pretrained,  # see `train`
+) -> None:
+    "All epochs, the files of the model, and its calibration."
+    learn, check = split_whales(df, config.valid, config.seed)
+    run = setup_run(learn, config, pretrained)
+    main = run.accelerator.is_main_process  # the only one that writes and validates
+    exam = validation_set(check, config) if main else None
+    save_run(run, folder, all_epochs(run, exam, folder))
+    if main:
+        calibrate_if_possible(folder, check, config.seed)
 
 # %% ../../../whale_nbs/31_training.ipynb #adfe5fcb
 def train(
@@ -670,15 +711,8 @@ def train(
     folder = Path(folder)
     with make_accelerator(recipe).main_process_first():
         config = resolve_config(df, recipe, pretrained, folder, name)
-    if (folder / "weights.safetensors").exists():
-        return folder
-    learn, check = split_whales(df, config.valid, config.seed)
-    run = setup_run(learn, config, pretrained)
-    main = run.accelerator.is_main_process  # the only one that writes and validates
-    exam = validation_set(check, config) if main else None
-    save_run(run, folder, all_epochs(run, exam, folder))
-    if main:
-        calibrate_if_possible(folder, check, config.seed)
+    if not (folder / "weights.safetensors").exists():
+        train_to_the_end(df, folder, config, pretrained)
     return folder
 
 # %% ../../../whale_nbs/31_training.ipynb #7fdc48b5

@@ -1,4 +1,4 @@
-// The review table in a browser. Python (whale_nbs/07_match_review) decides and tells what is to be seen in `screen`;
+// The review table in a browser. Python (whale_nbs/44_match_review) decides and tells what is to be seen in `screen`;
 // this file draws it, asks for the pictures that are on the screen, and says what the person wants.
 
 const KEYS = { // what the help shows: keys, what they do
