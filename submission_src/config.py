@@ -64,7 +64,9 @@ def nearest(
     cutoff: float = 0.6,  # from 0 to 1: how alike they must be
 ) -> str:  # such as ` (did you mean epochs?)`; empty where nothing is near
     "The known word that was probably meant."
-    found = difflib.get_close_matches(str(word), [str(k) for k in known], n=1, cutoff=cutoff)
+    found = difflib.get_close_matches(
+        str(word), [str(k) for k in known], n=1, cutoff=cutoff
+    )
     return f" (did you mean {found[0]}?)" if found else ""
 
 # %% ../../../whale_nbs/10_configuration.ipynb #bdc740ff
@@ -105,7 +107,9 @@ def check_field(
     optional = value is None and type(None) in getattr(of.type, "__args__", ())
     if not optional and not any(is_kind(value, kind) for kind in kinds_of(of)):
         wanted = " or ".join(KINDS[kind] for kind in kinds_of(of))
-        raise InferenceError(f"{source}: {of.name} cannot be {value!r}; it is {wanted}.")
+        raise InferenceError(
+            f"{source}: {of.name} cannot be {value!r}; it is {wanted}."
+        )
 
 # %% ../../../whale_nbs/10_configuration.ipynb #c7661892
 def check_values(
@@ -118,7 +122,9 @@ def check_values(
     for key, value in values.items():
         if key not in known:
             hint = nearest(key, known)
-            raise InferenceError(f"{source} has no key {key!r}{hint}; correct or remove it.")
+            raise InferenceError(
+                f"{source} has no key {key!r}{hint}; correct or remove it."
+            )
         check_field(known[key], value, source)
 
 # %% ../../../whale_nbs/10_configuration.ipynb #26df6a00
@@ -143,17 +149,20 @@ class Configuration:
 class RankingConfig(Configuration):
     "How a query and its database become a ranking."
 
-    dba_k: int = (
-        0  # photos: average each database vector with its nearest ones (database augmentation)
-    )
+    # photos: average each database vector with its nearest ones (database augmentation)
+    dba_k: int = 0
     # photos: average the query with its best rows; or weights, that of the query first
     query_expansion: Union[int, list] = 0
-    reciprocal: Optional[list] = None  # k1, k2 (photos) and weight of k-reciprocal re-ranking
+    # k1, k2 (photos) and weight of k-reciprocal re-ranking
+    reciprocal: Optional[list] = None
     shortlist: int = 0  # rows: so many of the best are compared by their local features
-    matcher: str = choice("rootsift", "lightglue", "local")  # local: descriptors of the network
+    # local: descriptors of the network
+    matcher: str = choice("rootsift", "lightglue", "local")
     local_weight: float = 0.5  # of the local similarity, for 1 of the embedding's
-    calibration: Optional[dict] = None  # slope, size, intercept: scores become probabilities
-    open_set_threshold: Optional[float] = None  # probability below which an individual may be new
+    # slope, size, intercept: scores become probabilities
+    calibration: Optional[dict] = None
+    # probability below which an individual may be new
+    open_set_threshold: Optional[float] = None
 
 # %% ../../../whale_nbs/10_configuration.ipynb #99120db3
 @dataclass(frozen=True)
@@ -161,8 +170,12 @@ class NetworkConfig(Configuration):
     "What the network is built from."
 
     backbone: str = "efficientnet_b0"  # name of a timm model
-    backbone_args: dict = field(default_factory=dict)  # of timm.create_model: {"pad_type": "same"}
-    embedding_size: Optional[int] = 512  # dimensions; None: as many as the backbone has features
+    backbone_args: dict = field(
+        default_factory=dict
+    )  # of timm.create_model: {"pad_type": "same"}
+    embedding_size: Optional[int] = (
+        512  # dimensions; None: as many as the backbone has features
+    )
     pool: str = choice("gem", "avg", "max")  # how a map becomes one vector
     gem_p: float = 3.0  # power of the generalised mean before training
     parts: int = 1  # strips from head to tail that are pooled, too; 1: none
@@ -179,10 +192,16 @@ class PhotoConfig(Configuration):
     input_size: list = listed(384, 192)  # pixels: height and width
     mean: list = listed(0.485, 0.456, 0.406)  # of red, green, blue on a scale of 0 to 1
     std: list = listed(0.229, 0.224, 0.225)  # of red, green, blue on a scale of 0 to 1
-    portrait: bool = True  # turn landscape photos so that the animal stands upright, head up
-    mirror_left: bool = False  # mirror left sides that are not turned: all animals face one way
+    portrait: bool = (
+        True  # turn landscape photos so that the animal stands upright, head up
+    )
+    mirror_left: bool = (
+        False  # mirror left sides that are not turned: all animals face one way
+    )
     flip: bool = True  # average the embeddings of a photo and of its mirror image
-    scales: list = listed(1.0)  # average the embeddings at these multiples of `input_size`
+    scales: list = listed(
+        1.0
+    )  # average the embeddings at these multiples of `input_size`
 
 # %% ../../../whale_nbs/10_configuration.ipynb #45c89a3c
 @dataclass(frozen=True)
@@ -191,7 +210,9 @@ class ModelConfig(RankingConfig, PhotoConfig, NetworkConfig):
 
     members: list = listed()  # folders of further models, beside this one's weights
     half: bool = False  # bfloat16 on a processor too: faster where the processor has it
-    flank_as_identity: Optional[bool] = False  # was each flank an individual of its own?
+    flank_as_identity: Optional[bool] = (
+        False  # was each flank an individual of its own?
+    )
     # what else stands in the file, such as commit, data, seed: carried along untouched
     extra: dict = field(default_factory=dict)
 
@@ -203,9 +224,13 @@ def read_json(
     try:
         return dict(json.loads(Path(file).read_text(encoding="utf-8")))
     except FileNotFoundError:
-        raise InferenceError(f"{file} is missing: it belongs beside the weights.") from None
+        raise InferenceError(
+            f"{file} is missing: it belongs beside the weights."
+        ) from None
     except (TypeError, ValueError) as e:
-        raise InferenceError(f"{file} is not a JSON object ({e}): write it again.") from None
+        raise InferenceError(
+            f"{file} is not a JSON object ({e}): write it again."
+        ) from None
 
 # %% ../../../whale_nbs/10_configuration.ipynb #756da11c
 def config_from(
@@ -219,7 +244,9 @@ def config_from(
     extra = {key: values[key] for key in values if key not in known}
     for key in extra:
         if hint := nearest(key, known, cutoff=0.85):
-            raise InferenceError(f"{source} has no key {key!r}{hint}; correct or remove it.")
+            raise InferenceError(
+                f"{source} has no key {key!r}{hint}; correct or remove it."
+            )
     check_values(ModelConfig, ours, source)
     return ModelConfig(**ours, extra=extra)
 

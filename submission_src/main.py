@@ -4,17 +4,19 @@
 
 # %% auto #0
 __all__ = ['SIDEWAYS', 'FORMER_TENSORS', 'to_rgb', 'lies_sideways', 'Upright', 'read_upright', 'read_photo', 'GeM',
-           'grid_positions', 'LocalHead', 'both_ways', 'self_similarity', 'local_similarity', 'adaptive_pool',
-           'EmbeddingHead', 'pooled', 'embed_maps', 'stage_channels', 'EmbeddingNet', 'last_map', 'backbone_maps',
-           'embed_with_local', 'read_weights', 'tensor_shapes', 'load_strict', 'make_backbone', 'check_strips',
-           'load_pretrained', 'build_model', 'save_model', 'todays_name', 'LoadedModel', 'load_model', 'PhotoDataset',
-           'collate', 'Run', 'photo_batches', 'normalise', 'Embedded', 'embed_batch', 'embed_padded', 'log_problems',
-           'log_progress', 'embed_each', 'without_unreadable', 'embed_one_size', 'embed_photos', 'load_models',
-           'scaled_side', 'at_scales', 'embed_scales', 'embed_models', 'Database', 'unit_rows', 'top_keys', 'from_keys',
-           'comparison', 'own_indices', 'rank', 'blocks', 'read_table', 'distinct_queries', 'Scenario', 'read_scenario',
-           'read_scenarios', 'read_metadata', 'locate_photos', 'uses_local_descriptors', 'keypoint_detector',
-           'keypoint_fn', 'local_feature_fn', 'Features', 'extract_features', 'local_similarities', 'match_closely',
-           'refine', 'rank_scenario', 'distinct_images', 'predict', 'rank_all', 'write_table', 'main']
+           'grid_positions', 'stacked_maps', 'LocalHead', 'both_ways', 'self_similarity', 'local_similarity',
+           'adaptive_pool', 'EmbeddingHead', 'pooled', 'embed_maps', 'stage_channels', 'make_local_head',
+           'EmbeddingNet', 'last_map', 'backbone_maps', 'embed_with_local', 'read_weights', 'tensor_shapes',
+           'load_strict', 'make_backbone', 'check_strips', 'load_pretrained', 'build_model', 'save_model',
+           'todays_name', 'LoadedModel', 'load_model', 'PhotoDataset', 'collate', 'Run', 'photo_batches', 'normalise',
+           'Embedded', 'embed_batch', 'filled_up', 'replace_photos', 'embed_padded', 'log_problems', 'log_progress',
+           'embed_each', 'without_unreadable', 'embed_one_size', 'embed_photos', 'load_models', 'scaled_side',
+           'at_scales', 'embed_scales', 'embed_models', 'Database', 'unit_rows', 'top_keys', 'from_keys', 'comparison',
+           'own_indices', 'best_keys', 'rank', 'blocks', 'read_csv_as_text', 'read_table', 'distinct_queries',
+           'Scenario', 'read_scenario', 'read_if_possible', 'read_scenarios', 'read_metadata', 'locate_photos',
+           'uses_local_descriptors', 'keypoint_detector', 'keypoint_fn', 'local_feature_fn', 'Features',
+           'extract_features', 'local_similarities', 'match_closely', 'refine', 'submission_rows', 'rank_scenario',
+           'distinct_images', 'predict', 'rank_all', 'write_table', 'main']
 
 # %% ../../../whale_nbs/12_inference.ipynb #24b1333f
 import json
@@ -42,12 +44,30 @@ from torch.utils.data import DataLoader, Dataset
 # %% ../../../whale_nbs/12_inference.ipynb #144bbdea
 try:
     from . import ranking as local_features
-    from .config import InferenceError, ModelConfig, NetworkConfig, RankingConfig, flat, load_config
     from .ranking import Ranked, match_shortlist, prepare, probabilities, reranked
 except ImportError:
     import ranking as local_features
-    from config import InferenceError, ModelConfig, NetworkConfig, RankingConfig, flat, load_config
     from ranking import Ranked, match_shortlist, prepare, probabilities, reranked
+
+# %% ../../../whale_nbs/12_inference.ipynb #46cb966a
+try:
+    from .config import (
+        InferenceError,
+        ModelConfig,
+        NetworkConfig,
+        RankingConfig,
+        flat,
+        load_config,
+    )
+except ImportError:
+    from config import (
+        InferenceError,
+        ModelConfig,
+        NetworkConfig,
+        RankingConfig,
+        flat,
+        load_config,
+    )
 
 # %% ../../../whale_nbs/12_inference.ipynb #dad5cee2
 def to_rgb(
@@ -88,7 +108,10 @@ def read_upright(
         sideways = lies_sideways(im)
         landscape = im.height > im.width if sideways else im.width > im.height
         turn = portrait and landscape
-        im.draft(None, (2 * height, 2 * width) if sideways != turn else (2 * width, 2 * height))
+        im.draft(
+            None,
+            (2 * height, 2 * width) if sideways != turn else (2 * width, 2 * height),
+        )
         return Upright(to_rgb(ImageOps.exif_transpose(im)), turn)
 
 # %% ../../../whale_nbs/12_inference.ipynb #ffe47966
@@ -130,11 +153,22 @@ def grid_positions(
     y, x = (torch.linspace(0, 1, n, device=maps.device) for n in maps.shape[-2:])
     return torch.cartesian_prod(y, x).expand(len(maps), -1, -1)
 
+# %% ../../../whale_nbs/12_inference.ipynb #bb0e5f28
+def stacked_maps(
+    maps: list,  # of (batch, channels, height, width), the finest first
+) -> torch.Tensor:  # float32 (batch, all channels, height, width), as fine as the first
+    "Maps of several sizes as one."
+    size = maps[0].shape[-2:]
+    same = [F.interpolate(m.float(), size, mode="bilinear") for m in maps]
+    return torch.cat(same, 1)
+
 # %% ../../../whale_nbs/12_inference.ipynb #ff3644ac
 class LocalHead(nn.Module):
     "A descriptor of every cell of a map, how much it counts, and where it is."
 
-    def __init__(self, channels: int, dims: int):  # of the maps together; of a descriptor
+    def __init__(
+        self, channels: int, dims: int
+    ):  # of the maps together; of a descriptor
         super().__init__()
         self.norm = nn.BatchNorm2d(channels)
         self.descriptor = nn.Conv2d(channels, dims, 1, bias=False)
@@ -142,8 +176,7 @@ class LocalHead(nn.Module):
 
     # list of (batch, channels, height, width), the finest first -> (batch, cells, dims + 3)
     def forward(self, maps):
-        size = maps[0].shape[-2:]
-        x = torch.cat([F.interpolate(m.float(), size, mode="bilinear") for m in maps], 1)
+        x = stacked_maps(maps)
         with torch.autocast(x.device.type, enabled=False):
             x = self.norm(x)
             descriptors = F.normalize(self.descriptor(x), dim=1).flatten(2).mT
@@ -171,7 +204,9 @@ def self_similarity(
     "Every photo with every other, each pair compared once."
     n = len(a)
     pairs = {(i, j): both_ways(a[i], a[j], far) for i in range(n) for j in range(i, n)}
-    rows = [torch.stack([pairs[min(i, j), max(i, j)] for j in range(n)]) for i in range(n)]
+    rows = [
+        torch.stack([pairs[min(i, j), max(i, j)] for j in range(n)]) for i in range(n)
+    ]
     return torch.stack(rows)
 
 # %% ../../../whale_nbs/12_inference.ipynb #0f924136
@@ -249,6 +284,15 @@ def stage_channels(
     "The channels of some of a backbone's maps."
     return [backbone.feature_info[s]["num_chs"] for s in stages]
 
+# %% ../../../whale_nbs/12_inference.ipynb #6dac6546
+def make_local_head(
+    backbone: nn.Module,  # of timm
+    config: NetworkConfig,  # uses local_dims
+) -> Optional[LocalHead]:  # None without local descriptors
+    "The head that describes every cell of the last two maps."
+    channels = sum(stage_channels(backbone, [-2, -1]))
+    return LocalHead(channels, config.local_dims) if config.local_dims else None
+
 # %% ../../../whale_nbs/12_inference.ipynb #661c34b4
 class EmbeddingNet(EmbeddingHead):
     "timm backbone and embedding head; if wanted, local descriptors."
@@ -260,8 +304,7 @@ class EmbeddingNet(EmbeddingHead):
         self.backbone = backbone
         self.features = last
         self.earlier = earlier
-        channels = sum(stage_channels(backbone, [-2, -1]))
-        self.local_head = LocalHead(channels, config.local_dims) if config.local_dims else None
+        self.local_head = make_local_head(backbone, config)
 
     # normalised photos (batch, 3, height, width) -> list of maps or tokens, the last stage first
     def maps(self, x):
@@ -301,7 +344,9 @@ def backbone_maps(
 def embed_with_local(
     net: EmbeddingNet,
     x: torch.Tensor,  # normalised photos (batch, 3, height, width)
-) -> tuple:  # embeddings (batch, embedding_size); local descriptors (batch, cells, dims + 3)
+) -> (
+    tuple
+):  # embeddings (batch, embedding_size); local descriptors (batch, cells, dims + 3)
     "Embeddings and local descriptors in one pass."
     stages = sorted({*net.earlier, -2, -1})
     last, *maps = backbone_maps(net, x, stages)
@@ -392,14 +437,18 @@ def load_pretrained(
     names = [classifier] if isinstance(classifier, str) else classifier
     prefixes = tuple(f"{name}." for name in names)
     weights = read_weights(file)
-    load_strict(backbone, {k: v for k, v in weights.items() if not k.startswith(prefixes)}, file)
+    load_strict(
+        backbone, {k: v for k, v in weights.items() if not k.startswith(prefixes)}, file
+    )
 
 # %% ../../../whale_nbs/12_inference.ipynb #96b71360
 def build_model(
     config: ModelConfig,
     # True: ImageNet weights from timm's hub; a path: from this .safetensors file; False: random
     pretrained=False,
-) -> EmbeddingNet:  # on the CPU; InferenceError if timm does not know it or the weights do not fit
+) -> (
+    EmbeddingNet
+):  # on the CPU; InferenceError if timm does not know it or the weights do not fit
     "The network that `config` describes."
     hub = pretrained is True
     backbone = make_backbone(config, hub)
@@ -470,7 +519,9 @@ class PhotoDataset(Dataset):
     def __len__(self):
         return len(self.files)
 
-    def __getitem__(self, i):  # -> uint8 (height, width, 3), message (empty if all is well)
+    def __getitem__(
+        self, i
+    ):  # -> uint8 (height, width, 3), message (empty if all is well)
         file = self.files[i]
         try:
             return read_photo(file, self.viewpoints[i], self.config), ""
@@ -513,7 +564,9 @@ def photo_batches(
             multiprocessing.Lock()  # fails where processes cannot share anything
         return iter(load(num_workers=workers))
     except OSError as e:
-        logger.warning(f"no worker processes ({e}): photos are read one after the other")
+        logger.warning(
+            f"no worker processes ({e}): photos are read one after the other"
+        )
         return iter(load(num_workers=0))
 
 # %% ../../../whale_nbs/12_inference.ipynb #759302ca
@@ -551,6 +604,27 @@ def embed_batch(
     z = vectors[0] if len(vectors) == 1 else F.normalize(vectors[0] + vectors[1])
     return Embedded(z.cpu().numpy(), [s[1].half().cpu() for s in seen] if local else [])
 
+# %% ../../../whale_nbs/12_inference.ipynb #5a47f7ed
+def filled_up(
+    photos: np.ndarray,  # uint8 (at most batch_size, height, width, 3)
+    batch_size: int,
+) -> np.ndarray:  # uint8 (batch_size, height, width, 3)
+    "A batch of full size, with black photos at its end."
+    full = np.zeros((batch_size, *photos.shape[1:]), np.uint8)
+    full[: len(photos)] = photos
+    return full
+
+# %% ../../../whale_nbs/12_inference.ipynb #7df90f38
+def replace_photos(
+    found: Embedded,  # is changed
+    exact: Embedded,  # of the same photos
+    which: np.ndarray,  # bool (photos,)
+) -> None:
+    "Take vectors and local descriptors of some photos from another result."
+    found.vectors[which] = exact.vectors[which]
+    for some, right in zip(found.local, exact.local):
+        some[which] = right[which]
+
 # %% ../../../whale_nbs/12_inference.ipynb #acda0395
 def embed_padded(
     photos: np.ndarray,  # uint8 (at most batch_size, height, width, 3)
@@ -561,15 +635,13 @@ def embed_padded(
 ) -> Embedded:
     "`embed_batch` at a fixed batch size; what overflows in half precision is computed once more in float32."
     n = len(photos)
-    full = np.zeros((batch_size, *photos.shape[1:]), np.uint8)
-    full[:n] = photos
+    full = filled_up(photos, batch_size)
     half = device.type == "cuda"
     found = embed_batch(full, model, device, half, local)
     bad = ~np.isfinite(found.vectors).all(1)
     if half and bad.any():
         exact = embed_batch(full, model, device, False, local)
-        for some, right in zip([found.vectors, *found.local], [exact.vectors, *exact.local]):
-            some[bad] = right[bad]
+        replace_photos(found, exact, bad)
     return Embedded(found.vectors[:n], [view[:n] for view in found.local])
 
 # %% ../../../whale_nbs/12_inference.ipynb #db1c124f
@@ -649,9 +721,13 @@ def embed_photos(
     net: nn.Module,
     config: ModelConfig,  # scales are not looked at
     **options,  # of `Run`
-) -> np.ndarray:  # float32 (files, embedding), unit length; NaN where a photo cannot be read
+) -> (
+    np.ndarray
+):  # float32 (files, embedding), unit length; NaN where a photo cannot be read
     "Embeds photos; those that cannot be read are logged and become rows of NaN."
-    return embed_one_size(files, viewpoints, LoadedModel(net, config), Run(**options)).vectors
+    return embed_one_size(
+        files, viewpoints, LoadedModel(net, config), Run(**options)
+    ).vectors
 
 # %% ../../../whale_nbs/12_inference.ipynb #51d30638
 def load_models(
@@ -660,7 +736,10 @@ def load_models(
 ) -> list[LoadedModel]:  # that of the folder itself first
     "A model and the further members of its ensemble."
     first = load_model(folder, device)
-    return [first, *(load_model(Path(folder) / name, device) for name in first.config.members)]
+    return [
+        first,
+        *(load_model(Path(folder) / name, device) for name in first.config.members),
+    ]
 
 # %% ../../../whale_nbs/12_inference.ipynb #92dc3329
 def scaled_side(
@@ -675,7 +754,9 @@ def at_scales(
     config: ModelConfig,
 ) -> list[ModelConfig]:  # that differ in input_size
     "The sizes at which photos are looked at; sides are rounded to multiples of 16 pixels."
-    sizes = [[scaled_side(x, s) for x in config.input_size] for s in config.scales or [1]]
+    sizes = [
+        [scaled_side(x, s) for x in config.input_size] for s in config.scales or [1]
+    ]
     return [config.replace(input_size=size) for size in sizes]
 
 # %% ../../../whale_nbs/12_inference.ipynb #049739ed
@@ -718,7 +799,9 @@ def embed_models(
 class Database(NamedTuple):
     "Photos that are searched."
 
-    vectors: torch.Tensor  # float64 (n, dims), rows of unit length, zero where not finite
+    vectors: (
+        torch.Tensor
+    )  # float64 (n, dims), rows of unit length, zero where not finite
     bad: np.ndarray  # bool (n,): cannot be compared
 
 # %% ../../../whale_nbs/12_inference.ipynb #e4dc5f44
@@ -740,7 +823,9 @@ def top_keys(
     bad_database: np.ndarray,  # bool (n,)
     own: np.ndarray,  # index in the database of each query's own photo, -1 if it is not there
     k: int,
-) -> torch.Tensor:  # float64 (queries, k), best first: round(1e10 * cosine) * n + (n - 1 - index)
+) -> (
+    torch.Tensor
+):  # float64 (queries, k), best first: round(1e10 * cosine) * n + (n - 1 - index)
     "The `k` best rows of each query, as whole numbers that hold cosine and index (exact for n < 900,000)."
     n = similarity.shape[1]
     keys = similarity.round_()
@@ -768,7 +853,9 @@ def comparison(
     database: Database,
     own: np.ndarray,  # index in the database of each query's own photo, -1 if it is not there
     ranking: RankingConfig,  # uses dba_k, query_expansion and reciprocal; all off: plain cosines
-) -> Callable:  # (slice of the queries) -> 1e10 times their similarities, float64 (queries, n)
+) -> (
+    Callable
+):  # (slice of the queries) -> 1e10 times their similarities, float64 (queries, n)
     "How queries and database are compared."
     if not (ranking.dba_k or ranking.query_expansion or ranking.reciprocal):
         return lambda p: queries[p] * 1e10 @ database.vectors.T
@@ -781,11 +868,30 @@ def own_indices(
     n: int,  # queries
     query_ids,  # image ids, or None
     database_ids,  # image ids, or None
-) -> np.ndarray:  # (n,) index in the database of each query's own photo, -1 if it is not there
+) -> (
+    np.ndarray
+):  # (n,) index in the database of each query's own photo, -1 if it is not there
     "Where the queries' own photos are."
     if query_ids is None:
         return np.full(n, -1)
     return pd.Index(database_ids).get_indexer(pd.Index(query_ids))
+
+# %% ../../../whale_nbs/12_inference.ipynb #0f4b9734
+def best_keys(
+    queries: Database,
+    database: Database,
+    own: np.ndarray,  # of `own_indices`
+    k: int,  # rows a query
+    ranking: RankingConfig,  # see `comparison`
+) -> torch.Tensor:  # float64 (queries, k), of `top_keys`
+    "Compare queries with their database, so many at a time that memory stays small."
+    compare = comparison(queries.vectors, database, own, ranking)
+    size = max(1, 2_000_000 // len(database.bad))  # 16 MB of cosines at a time
+    keys = [
+        top_keys(compare(p), queries.bad[p], database.bad, own[p], k)
+        for p in blocks(len(own), size)
+    ]
+    return torch.cat(keys)
 
 # %% ../../../whale_nbs/12_inference.ipynb #c4044f57
 def rank(
@@ -804,10 +910,8 @@ def rank(
     queries = unit_rows(query_vectors)
     database = unit_rows(database_vectors)
     own = own_indices(shape[0], query_ids, database_ids)
-    compare = comparison(queries.vectors, database, own, ranking)
-    parts = blocks(len(own), max(1, 2_000_000 // n))  # 16 MB of cosines at a time
-    keys = [top_keys(compare(p), queries.bad[p], database.bad, own[p], shape[1]) for p in parts]
-    return from_keys(torch.cat(keys).numpy(), n)
+    keys = best_keys(queries, database, own, shape[1], ranking)
+    return from_keys(keys.numpy(), n)
 
 # %% ../../../whale_nbs/12_inference.ipynb #bd7808cf
 def blocks(
@@ -817,23 +921,33 @@ def blocks(
     "Consecutive pieces of a whole."
     return [slice(i, i + size) for i in range(0, n, size)]
 
-# %% ../../../whale_nbs/12_inference.ipynb #8c15c6d4
-def read_table(
-    file,  # a CSV file; InputError if missing, unreadable or without the columns
-    columns: list,  # that it must have
-) -> pd.DataFrame:  # these columns as text
-    "A CSV file as text."
+# %% ../../../whale_nbs/12_inference.ipynb #5749ac1b
+def read_csv_as_text(
+    file,  # a CSV file; InferenceError if missing or unreadable
+    columns: list,  # that it should have, for the message
+) -> pd.DataFrame:  # all columns
+    "Every value as it stands in the file."
+    how = dict(dtype=str, keep_default_na=False, index_col=False, encoding="utf-8-sig")
     try:
-        options = dict(dtype=str, keep_default_na=False, index_col=False, encoding="utf-8-sig")
-        df = pd.read_csv(file, **options)
+        return pd.read_csv(file, **how)
     except (OSError, ValueError) as e:
         why = "missing" if isinstance(e, FileNotFoundError) else f"no CSV file ({e})"
         raise InferenceError(
             f"{file} is {why}: put it there, with the columns {', '.join(columns)}."
         ) from None
+
+# %% ../../../whale_nbs/12_inference.ipynb #8c15c6d4
+def read_table(
+    file,  # a CSV file; InferenceError if missing, unreadable or without the columns
+    columns: list,  # that it must have
+) -> pd.DataFrame:  # these columns as text
+    "A CSV file as text."
+    df = read_csv_as_text(file, columns)
     lacking = [c for c in columns if c not in df]
     if lacking:
-        raise InferenceError(f"{file}, line 1, has no column {', '.join(lacking)}: add it.")
+        raise InferenceError(
+            f"{file}, line 1, has no column {', '.join(lacking)}: add it."
+        )
     return df[columns]
 
 # %% ../../../whale_nbs/12_inference.ipynb #940b65d0
@@ -866,6 +980,18 @@ def read_scenario(
     database = read_table(data_dir / row.database_path, ["database_image_id"])
     return Scenario(queries, list(database.database_image_id.unique()))
 
+# %% ../../../whale_nbs/12_inference.ipynb #6dc7da9e
+def read_if_possible(
+    data_dir: Path,
+    row,  # of query_scenarios.csv
+) -> Optional[Scenario]:  # None, and a line in the log, when a list cannot be read
+    "The two lists of a scenario, where they are there."
+    try:
+        return read_scenario(data_dir, row)
+    except InferenceError as e:
+        logger.error(f"{row.scenario_id} is left out: {e}")
+        return None
+
 # %% ../../../whale_nbs/12_inference.ipynb #5ed52bbd
 def read_scenarios(
     data_dir: Path,  # InferenceError without query_scenarios.csv
@@ -876,21 +1002,22 @@ def read_scenarios(
     seen = set()
     rows = read_table(file, ["scenario_id", "queries_path", "database_path"])
     for row in rows.drop_duplicates("scenario_id").itertuples():
-        try:
-            queries, database = read_scenario(data_dir, row)
-        except InferenceError as e:
-            logger.error(f"{row.scenario_id} is left out: {e}")
-            continue
-        queries = distinct_queries(row.scenario_id, queries, seen)
-        scenarios[row.scenario_id] = Scenario(queries, database)
+        found = read_if_possible(data_dir, row)
+        if found is not None:
+            queries = distinct_queries(row.scenario_id, found.queries, seen)
+            scenarios[row.scenario_id] = found._replace(queries=queries)
     if not scenarios:
-        raise InferenceError(f"{file} lists no scenario that can be read: correct its files.")
+        raise InferenceError(
+            f"{file} lists no scenario that can be read: correct its files."
+        )
     return scenarios
 
 # %% ../../../whale_nbs/12_inference.ipynb #33b12b76
 def read_metadata(
     data_dir: Path,
-) -> pd.DataFrame:  # by image_id: path, viewpoint; empty, and a warning, where there is none
+) -> (
+    pd.DataFrame
+):  # by image_id: path, viewpoint; empty, and a warning, where there is none
     "What is known of the photos."
     columns = ["image_id", "path", "viewpoint"]
     try:
@@ -1023,7 +1150,9 @@ def match_closely(
         return local_similarities(local_fn(images[i]), others)
 
     weight = ranking.local_weight or 0.5
-    similarity, indices = match_shortlist(2 * found.scores - 1, found.indices, local, weight)
+    similarity, indices = match_shortlist(
+        2 * found.scores - 1, found.indices, local, weight
+    )
     return Ranked(np.where(indices >= 0, (1 + similarity) / 2, 0), indices)
 
 # %% ../../../whale_nbs/12_inference.ipynb #cf52a86c
@@ -1044,6 +1173,22 @@ def refine(
         scores = np.where(indices >= 0, p, 0)
     return Ranked(scores, indices)
 
+# %% ../../../whale_nbs/12_inference.ipynb #fefa823e
+def submission_rows(
+    found: Ranked,  # of the queries; indices below 0 are no rows
+    query_ids: np.ndarray,  # (queries,)
+    database: list,  # image ids
+) -> pd.DataFrame:  # query_id, database_image_id, score
+    "A ranking as rows of a table."
+    is_row = found.indices >= 0
+    row, _ = np.nonzero(is_row)
+    columns = {
+        "query_id": query_ids[row],
+        "database_image_id": np.array(database, dtype=object)[found.indices[is_row]],
+        "score": found.scores[is_row],
+    }
+    return pd.DataFrame(columns)
+
 # %% ../../../whale_nbs/12_inference.ipynb #facc43f8
 def rank_scenario(
     queries: pd.DataFrame,  # query_id, query_image_id
@@ -1052,18 +1197,17 @@ def rank_scenario(
     k: int = 20,  # rows that a query may get
     ranking: RankingConfig = RankingConfig(),  # what config.json switches on
     local_fn: Optional[Callable] = None,  # of `local_feature_fn`, for a shortlist
-) -> pd.DataFrame:  # query_id, database_image_id, score: at most k rows a query, best first
+) -> (
+    pd.DataFrame
+):  # query_id, database_image_id, score: at most k rows a query, best first
     "The submission rows of one scenario."
     images = queries.query_image_id
     deep = max(k, ranking.shortlist)
-    found = rank(vectors.loc[images], vectors.loc[database], images, database, deep, ranking)
+    found = rank(
+        vectors.loc[images], vectors.loc[database], images, database, deep, ranking
+    )
     found = refine(found, [*images], database, k, ranking, local_fn)
-    is_row = found.indices >= 0
-    row, _ = np.nonzero(is_row)
-    ids = np.array(database, dtype=object)[found.indices[is_row]]
-    asked = queries.query_id.to_numpy(object)[row]
-    columns = {"query_id": asked, "database_image_id": ids, "score": found.scores[is_row]}
-    return pd.DataFrame(columns)
+    return submission_rows(found, queries.query_id.to_numpy(object), database)
 
 # %% ../../../whale_nbs/12_inference.ipynb #b666c2f9
 def distinct_images(
@@ -1104,7 +1248,9 @@ def rank_all(
     "The rows of all scenarios, with a line in the log for each."
     tables = []
     for name, (queries, database) in scenarios.items():
-        rows = rank_scenario(queries, database, features.vectors, k, ranking, features.local_fn)
+        rows = rank_scenario(
+            queries, database, features.vectors, k, ranking, features.local_fn
+        )
         counts = f"{len(queries):,} queries, {len(database):,} in the database, {len(rows):,} rows"
         logger.info(f"{name}: {counts}")
         tables.append(rows)

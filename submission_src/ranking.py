@@ -32,7 +32,9 @@ GRID = 2.0**26
 
 def l2_normalize(
     v: torch.Tensor,  # (..., dims) float64
-) -> torch.Tensor:  # rows of unit length, rounded to multiples of 1 / GRID; zeros stay zeros
+) -> (
+    torch.Tensor
+):  # rows of unit length, rounded to multiples of 1 / GRID; zeros stay zeros
     "Unit vectors whose dot products are exact."
     return (v / v.norm(dim=-1, keepdim=True).clamp(min=1e-12) * GRID).round() / GRID
 
@@ -82,7 +84,9 @@ def neighbours(
 ) -> Neighbours:
     "The nearest other rows of each row, 16 MB of cosines at a time."
     if not k:
-        return Neighbours(torch.zeros((len(vectors), 0), dtype=torch.long), vectors[:, :0])
+        return Neighbours(
+            torch.zeros((len(vectors), 0), dtype=torch.long), vectors[:, :0]
+        )
     blocks = torch.arange(len(vectors)).split(max(1, 2_000_000 // len(vectors)))
     found = [neighbours_of(block, vectors, bad, k) for block in blocks]
     return Neighbours(*(torch.cat(part) for part in zip(*found)))
@@ -93,7 +97,9 @@ class Gallery(NamedTuple):
 
     vectors: torch.Tensor  # (n, dims) from `l2_normalize`
     bad: torch.Tensor  # bool (n,): rows that match nothing
-    near: torch.Tensor  # int64 (n, k): indices of the rows that each row is averaged with
+    near: (
+        torch.Tensor
+    )  # int64 (n, k): indices of the rows that each row is averaged with
     weights: torch.Tensor  # (n, k): how much each of them counts
     sums: torch.Tensor  # (n, dims): rows with their neighbours added
     rows: torch.Tensor  # (n, dims): the same, of unit length
@@ -114,7 +120,9 @@ def prepare(
     for c in range(near.shape[1]):
         sums += weights[:, c : c + 1] * vectors[near[:, c]]
     rows = l2_normalize(sums)
-    graph = make_graph(rows, bad, *ranking.reciprocal[:2]) if ranking.reciprocal else None
+    graph = (
+        make_graph(rows, bad, *ranking.reciprocal[:2]) if ranking.reciprocal else None
+    )
     return Gallery(vectors, bad, near, weights, sums, rows, graph)
 
 # %% ../../../whale_nbs/11_reranking.ipynb #5855cb39
@@ -148,7 +156,9 @@ def similarities(
 def expansion_weights(
     expansion,  # number of rows, or weights with that of the query first
     cosines: torch.Tensor,  # (m, k) of the best rows
-) -> tuple:  # weight of the query; of its rows (m, k), zero where nothing can be compared
+) -> (
+    tuple
+):  # weight of the query; of its rows (m, k), zero where nothing can be compared
     "How much the query and each of its best rows count in the average."
     if isinstance(expansion, int):
         return 1.0, alpha_weights(cosines)
@@ -164,7 +174,9 @@ def expanded(
 ) -> torch.Tensor:  # (m, dims)
     "Queries averaged with the best rows of their own databases."
     s = similarities(queries, own, gallery)
-    indices = stable_topk(s, expansion if isinstance(expansion, int) else len(expansion) - 1)
+    indices = stable_topk(
+        s, expansion if isinstance(expansion, int) else len(expansion) - 1
+    )
     first, rest = expansion_weights(expansion, s.gather(1, indices))
     new = first * queries
     for c in range(indices.shape[1]):
@@ -180,7 +192,9 @@ def ones_at(
     "Lists of neighbours as a matrix."
     rows, k = indices.shape
     row = np.repeat(np.arange(rows), k)
-    return sparse.csr_matrix((np.ones(rows * k, kind), (row, np.ravel(indices))), (rows, n))
+    return sparse.csr_matrix(
+        (np.ones(rows * k, kind), (row, np.ravel(indices))), (rows, n)
+    )
 
 # %% ../../../whale_nbs/11_reranking.ipynb #3e6e6eb2
 def only_mutual(
@@ -290,10 +304,14 @@ def query_sets(
     s: torch.Tensor,  # (m, n) similarities
     own: torch.Tensor,  # (m,) index of each query's own photo, -1 if it is not there
     graph: Graph,
-) -> sparse.csr_matrix:  # (m, n) of 0 and 1: the reciprocal neighbours of each query, joined
+) -> (
+    sparse.csr_matrix
+):  # (m, n) of 0 and 1: the reciprocal neighbours of each query, joined
     "Queries hung into the graph of their database, one by one."
     near = stable_topk(s, graph.k1)
-    row, c = (x.numpy() for x in torch.nonzero(is_mutual(s, own, near, graph), as_tuple=True))
+    row, c = (
+        x.numpy() for x in torch.nonzero(is_mutual(s, own, near, graph), as_tuple=True)
+    )
     at = row, near.numpy()[row, c]
     sets = sparse.csr_matrix((np.ones(len(row), np.float32), at), s.shape)
     is_inside = sparse.diags((own.numpy() >= 0).astype(np.float32))
@@ -462,7 +480,9 @@ def learned_pairs(
     frames = []
     for points in (a, b):
         xy = torch.from_numpy(points.xy)[None]
-        frames.append(kf.laf_from_center_scale_ori(xy, torch.ones(1, xy.shape[1], 1, 1)))
+        frames.append(
+            kf.laf_from_center_scale_ori(xy, torch.ones(1, xy.shape[1], 1, 1))
+        )
     x, y = (torch.from_numpy(points.descriptors) for points in (a, b))
     return Pairs(*matcher(x, y, *frames)[1].T.numpy())
 
@@ -484,7 +504,9 @@ def verified(
     i, j = pairs_of(a.descriptors, b.descriptors) if is_sift else learned_pairs(a, b)
     inside = None
     if len(i) >= 4:
-        _, inside = cv2.estimateAffine2D(a.xy[i], b.xy[j], ransacReprojThreshold=tolerance)
+        _, inside = cv2.estimateAffine2D(
+            a.xy[i], b.xy[j], ransacReprojThreshold=tolerance
+        )
     if inside is None:
         return Verified(a.xy[:0], b.xy[:0])
     inside = inside.ravel() > 0
@@ -494,7 +516,9 @@ def verified(
 def inlier_score(
     a: Keypoints,
     b: Keypoints,
-) -> float:  # 0 to 1; three points always agree on an affine transform and count as none
+) -> (
+    float
+):  # 0 to 1; three points always agree on an affine transform and count as none
     "Logarithm of the number of verified matches, 1 from a hundred on."
     matches = max(0, len(verified(a, b).a) - 3)
     return float(min(1, np.log1p(matches) / np.log(101)))

@@ -216,9 +216,9 @@ def train_demo(
     "Train the smallest recipe, or finish training it."
     from whaledo.whale.train.training import recipes, train
 
-    recipe = recipes["demo"] | dict(seed=seed)
+    recipe = recipes["demo"].replace(seed=seed)
     if epochs:
-        recipe["epochs"] = epochs
+        recipe = recipe.replace(epochs=epochs)
     train(load_survey(Path(data_dir) / "train"), run, recipe, name="demo")
 
 # %% ../../whale_nbs/50_submission_check.ipynb #38878884

@@ -83,7 +83,9 @@ def make_decoder(seen: list, widths: list) -> nn.ModuleList:
     "From the smallest map up; `seen`: channels of the encoder's maps, from the finest to the smallest."
     below = [seen[-1], *widths[:-1]]
     beside = seen[-2::-1]
-    return nn.ModuleList(ConvNormAct(b + s, w, 3) for b, s, w in zip(below, beside, widths))
+    return nn.ModuleList(
+        ConvNormAct(b + s, w, 3) for b, s, w in zip(below, beside, widths)
+    )
 
 # %% ../../nbs/20_cloud_cover.ipynb #cf11a59a
 class UNet(nn.Module):
@@ -91,11 +93,17 @@ class UNet(nn.Module):
 
     def __init__(self, backbone: str, widths: list):
         super().__init__()
-        self.encoder = timm.create_model(backbone, features_only=True, in_chans=len(BANDS))
-        self.decoder = make_decoder([len(BANDS), *self.encoder.feature_info.channels()], widths)
+        self.encoder = timm.create_model(
+            backbone, features_only=True, in_chans=len(BANDS)
+        )
+        self.decoder = make_decoder(
+            [len(BANDS), *self.encoder.feature_info.channels()], widths
+        )
         self.head = nn.Conv2d(widths[-1], 1, 1)
 
-    def forward(self, x):  # (batch, 4, height, width), multiples of 32 -> (batch, height, width)
+    def forward(
+        self, x
+    ):  # (batch, 4, height, width), multiples of 32 -> (batch, height, width)
         maps = [x, *self.encoder(x)]
         x = maps.pop()
         for join in self.decoder:
@@ -113,13 +121,17 @@ def prepare(
     return (x - mean) / std
 
 # %% ../../nbs/20_cloud_cover.ipynb #e2f5fe60
-def corners(size: int, tile: int, overlap: int) -> list:  # starts, evenly spread over `size`
+def corners(
+    size: int, tile: int, overlap: int
+) -> list:  # starts, evenly spread over `size`
     "Where tiles start along one side."
     n = 1 + max(0, -(-(size - tile) // (tile - overlap)))
     return np.linspace(0, size - tile, n).round().astype(int).tolist()
 
-
-def tile_weight(tile: int, overlap: int) -> torch.Tensor:  # (tile, tile), 1 in the middle
+# %% ../../nbs/20_cloud_cover.ipynb #bd85cf86
+def tile_weight(
+    tile: int, overlap: int
+) -> torch.Tensor:  # (tile, tile), 1 in the middle
     "How much each pixel of a tile counts."
     ramp = torch.arange(1.0, tile + 1)
     ramp = torch.minimum(ramp, ramp.flip(0)).clamp(max=overlap) / overlap
@@ -248,7 +260,9 @@ def predict_folder(
         return count_failures(pool.map(write, folders), len(folders))
 
 # %% ../../nbs/20_cloud_cover.ipynb #5b468c57
-def predict_all(root: Path, model_dir) -> int:  # number of unreadable chips; ValueError, OSError
+def predict_all(
+    root: Path, model_dir
+) -> int:  # number of unreadable chips; ValueError, OSError
     "Read the model and the chips, write the masks."
     device = "cuda" if torch.cuda.is_available() else "cpu"
     features = root / "data" / "test_features"

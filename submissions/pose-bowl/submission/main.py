@@ -127,7 +127,9 @@ def one_run(
 SMALL = (HEIGHT // 2, WIDTH // 2)  # size at which photos are kept
 
 
-def read_photo(path):  # (3, 512, 640) uint8 tensor; None when there is no photo in the file
+def read_photo(
+    path,
+):  # (3, 512, 640) uint8 tensor; None when there is no photo in the file
     "A photo at half its size."
     photo = cv2.imread(str(path), cv2.IMREAD_COLOR)
     if photo is None:
@@ -176,7 +178,9 @@ def window_around(
 # %% ../../nbs/10_pose_bowl.ipynb #d2c98a52
 def whole_pixels(
     found,  # (n, 4) corners in the photos kept
-) -> np.ndarray:  # (n, 4) whole numbers, pixels of the full photo; every box has an area
+) -> (
+    np.ndarray
+):  # (n, 4) whole numbers, pixels of the full photo; every box has an area
     "Boxes as they are written down."
     corner = torch.tensor([WIDTH, HEIGHT, WIDTH, HEIGHT])
     box = (found * 2).round().clamp(min=0).minimum(corner).int().numpy()
@@ -196,7 +200,9 @@ def predict_boxes(
     windows = [Window(0, 0, *SMALL) for _ in photos]
     for size in config["looks"]:
         x = torch.stack([look(p, w, size) for p, w in zip(photos, windows)])
-        columns, rows = (one_run(t.float().sigmoid()).cpu() for t in model(prepare(x.to(device))))
+        columns, rows = (
+            one_run(t.float().sigmoid()).cpu() for t in model(prepare(x.to(device)))
+        )
         top, left, height, width = torch.tensor(windows, dtype=torch.float32).T
         scale = torch.stack([width, height, width, height], 1)
         found = soft_box(columns, rows) * scale + torch.stack([left, top, left, top], 1)
@@ -238,7 +244,9 @@ def build_model(folder: Path) -> Model:
     return Model(net, config)
 
 # %% ../../nbs/10_pose_bowl.ipynb #6ab8bb5a
-def predict_batch(files: list, model: Model, device="cpu") -> np.ndarray:  # (n, 4); -1: no photo
+def predict_batch(
+    files: list, model: Model, device="cpu"
+) -> np.ndarray:  # (n, 4); -1: no photo
     "A box for each photo that can be read."
     photos = read_photos(files)
     good = [k for k, p in enumerate(photos) if p is not None]
