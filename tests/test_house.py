@@ -102,7 +102,7 @@ def test_no_notebook_uses_what_a_later_one_defines():
         if path.stem in ("80_your_own_challenge", "90_cli"): # these stand above everything
             continue
         for _, source, _, _ in code_cells(path):
-            for base, name in imported(re.sub(r"^\s*__package__.*$", "", source, flags=re.M)):
+            for base, name in imported(source):
                 there = home.get(target(base, name))
                 if there and NOTEBOOKS.index(there) > NOTEBOOKS.index(path):
                     wrong.append((path.name, target(base, name)))
