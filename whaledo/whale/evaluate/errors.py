@@ -23,7 +23,7 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from sklearn.metrics import precision_recall_curve
 
-from ...files import InputError, atomic_path
+from ...files import InputError
 from ...metrics import COLUMNS, average_precisions
 from ...tables import plural
 from ..data.exam import Exam

@@ -59,7 +59,7 @@ from ..evaluate.calibration import calibrate
 from ..evaluate.evaluation import query_results
 
 # %% ../../../whale_nbs/31_training.ipynb #7d46c698
-from ..model.config import InferenceError, flat, renamed
+from ..model.config import flat, renamed
 from whaledo.whale.model.inference import (
     EmbeddingNet,
     LoadedModel,
