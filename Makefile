@@ -17,7 +17,9 @@ SUBMISSION_IMAGE ?=
 SURVEY_DIR     ?=
 VALID          ?= .25
 RECIPE         ?= small
+BACKBONE       ?=
 PRETRAINED     ?=
+CHANGE         ?=
 EPOCHS         ?=
 SEED           ?= 0
 RECORD         ?=
@@ -37,7 +39,7 @@ help: ## print this menu
 	@echo "whaledo: recognise individual whales in survey photos"; echo
 	@grep -hE '^[a-z-]+:.*## ' Makefile | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
 	@echo; echo "  variables: CHALLENGE=$(CHALLENGE) DATA_DIR=$(DATA_DIR) SUBMISSION_DIR=$(SUBMISSION_DIR) ENGINE=$(ENGINE) LIMITS= SKIP_GPU=$(SKIP_GPU) OPEN_WALL=$(OPEN_WALL)"
-	@echo "             SURVEY_DIR= VALID=$(VALID) RECIPE=$(RECIPE) PRETRAINED= EPOCHS= SEED=$(SEED) RECORD= PYTHON="
+	@echo "             SURVEY_DIR= VALID=$(VALID) RECIPE=$(RECIPE) BACKBONE= PRETRAINED= CHANGE= EPOCHS= SEED=$(SEED) RECORD= PYTHON="
 	@echo "             CATALOGUE=$(CATALOGUE) PHOTOS= MODEL=$(MODEL)"
 	@echo "             CPU_OR_GPU=$(CPU_OR_GPU) SUBMISSION_IMAGE= BASE_IMAGE= BUILD_OPTIONS="
 
@@ -97,8 +99,8 @@ scenarios: setup ## split your own photos: make scenarios SURVEY_DIR=my-photos D
 	@test -n "$(SURVEY_DIR)" || { echo "whaledo: name the folder of your photos: make scenarios SURVEY_DIR=my-photos DATA_DIR=data-mine" >&2; exit 2; }
 	$(WHALEDO) scenarios "$(SURVEY_DIR)" --data-dir $(DATA_DIR) --valid $(VALID) --seed $(SEED)
 
-train: setup ## train on DATA_DIR/train; RECIPE=demo|thorough|small|long|full, PRETRAINED=hub or a .safetensors file
-	$(WHALEDO) train --data-dir $(DATA_DIR) --recipe $(RECIPE) --seed $(SEED) $(if $(PRETRAINED),--pretrained "$(PRETRAINED)") $(if $(EPOCHS),--epochs $(EPOCHS))
+train: setup ## train on DATA_DIR/train; RECIPE=demo|thorough|small|long|full|frozen, BACKBONE=, PRETRAINED=hub, a file, a run or a name of `whaledo weights list`
+	$(WHALEDO) train --data-dir $(DATA_DIR) --recipe $(RECIPE) --seed $(SEED) $(if $(BACKBONE),--backbone "$(BACKBONE)") $(if $(PRETRAINED),--pretrained "$(PRETRAINED)") $(if $(EPOCHS),--epochs $(EPOCHS)) $(if $(CHANGE),--change "$(CHANGE)")
 
 pack-quickstart pack-benchmark pack-submission: pack-%: setup
 	$(WHALEDO) pack --source $* $(RUN)

@@ -7,11 +7,12 @@ __all__ = ['SIDEWAYS', 'FORMER_TENSORS', 'to_rgb', 'lies_sideways', 'Upright', '
            'grid_positions', 'stacked_maps', 'LocalHead', 'both_ways', 'self_similarity', 'local_similarity',
            'adaptive_pool', 'EmbeddingHead', 'pooled', 'embed_maps', 'stage_channels', 'make_local_head',
            'EmbeddingNet', 'last_map', 'backbone_maps', 'embed_with_local', 'read_weights', 'tensor_shapes',
-           'load_strict', 'make_backbone', 'check_strips', 'load_pretrained', 'build_model', 'save_model',
-           'todays_name', 'LoadedModel', 'load_model', 'PhotoDataset', 'collate', 'Run', 'photo_batches', 'normalise',
-           'Embedded', 'embed_batch', 'filled_up', 'replace_photos', 'embed_padded', 'log_problems', 'log_progress',
-           'embed_each', 'without_unreadable', 'embed_one_size', 'embed_photos', 'load_models', 'scaled_side',
-           'at_scales', 'embed_scales', 'embed_models', 'Database', 'unit_rows', 'top_keys', 'from_keys', 'comparison',
+           'load_strict', 'create_backbone', 'has_fixed_size', 'side_multiple', 'is_rigid', 'check_rigid', 'fit_size',
+           'make_backbone', 'check_strips', 'network_around', 'build_model', 'save_model', 'todays_name', 'LoadedModel',
+           'load_model', 'PhotoDataset', 'collate', 'Run', 'photo_batches', 'normalise', 'Embedded', 'embed_batch',
+           'filled_up', 'replace_photos', 'embed_padded', 'log_problems', 'log_progress', 'embed_each',
+           'without_unreadable', 'embed_one_size', 'embed_photos', 'load_models', 'scaled_side', 'at_scales',
+           'model_at', 'embed_scales', 'embed_models', 'Database', 'unit_rows', 'top_keys', 'from_keys', 'comparison',
            'own_indices', 'best_keys', 'rank', 'blocks', 'read_csv_as_text', 'read_table', 'distinct_queries',
            'Scenario', 'read_scenario', 'read_if_possible', 'read_scenarios', 'read_metadata', 'locate_photos',
            'uses_local_descriptors', 'keypoint_detector', 'keypoint_fn', 'local_feature_fn', 'Features',
@@ -23,18 +24,21 @@ import json
 import multiprocessing
 import os
 import sys
+from copy import deepcopy
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Callable, NamedTuple, Optional
 
 import numpy as np
 import pandas as pd
-import timm
-import torch
-import torch.nn.functional as F
 from joblib import cpu_count
 from loguru import logger
 from PIL import ExifTags, Image, ImageOps
+
+# %% ../../../whale_nbs/13_inference.ipynb #2c6f240b
+import timm
+import torch
+import torch.nn.functional as F
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from timm.layers import SelectAdaptivePool2d
@@ -58,6 +62,7 @@ try:
         RankingConfig,
         flat,
         load_config,
+        nearest,
     )
 except ImportError:
     from config import (
@@ -67,6 +72,7 @@ except ImportError:
         RankingConfig,
         flat,
         load_config,
+        nearest,
     )
 
 # %% ../../../whale_nbs/13_inference.ipynb #dad5cee2
@@ -118,7 +124,7 @@ def read_upright(
 def read_photo(
     file,  # path of an image; PIL's errors (OSError and others) if it is no photo
     viewpoint: str,  # 'left', 'right', 'top' or anything else, which is treated as 'top'
-    config: ModelConfig,  # uses input_size, portrait and mirror_left
+    config: ModelConfig,  # uses input_size, interpolation, portrait and mirror_left
     size=None,  # (height, width) to be returned instead of input_size
 ) -> np.ndarray:  # uint8 (height, width, 3), red first
     "A photo as the network sees it: upright, turned to portrait or mirrored if so configured, resized."
@@ -130,7 +136,8 @@ def read_photo(
         im = im.transpose(turn)
     elif config.mirror_left and viewpoint == "left":
         im = ImageOps.mirror(im)
-    return np.array(im.resize((width, height), Image.Resampling.BICUBIC))
+    how = Image.Resampling[config.interpolation.upper()]
+    return np.array(im.resize((width, height), how))
 
 # %% ../../../whale_nbs/13_inference.ipynb #582e26b1
 class GeM(nn.Module):
@@ -201,13 +208,12 @@ def self_similarity(
     a: torch.Tensor,  # (n, cells, dims + 3)
     far: torch.Tensor,  # see `both_ways`
 ) -> torch.Tensor:  # (n, n), symmetric
-    "Every photo with every other, each pair compared once."
+    "Every photo with every other, each pair compared once, a row at a time."
     n = len(a)
-    pairs = {(i, j): both_ways(a[i], a[j], far) for i in range(n) for j in range(i, n)}
-    rows = [
-        torch.stack([pairs[min(i, j), max(i, j)] for j in range(n)]) for i in range(n)
-    ]
-    return torch.stack(rows)
+    rows = [both_ways(a[i], a[i:], far) for i in range(n)]
+    at = tuple(torch.triu_indices(n, n, device=a.device))
+    upper = a.new_zeros(n, n).index_put(at, torch.cat(rows))
+    return upper + upper.triu(1).mT
 
 # %% ../../../whale_nbs/13_inference.ipynb #0f924136
 def local_similarity(
@@ -290,8 +296,9 @@ def make_local_head(
     config: NetworkConfig,  # uses local_dims
 ) -> Optional[LocalHead]:  # None without local descriptors
     "The head that describes every cell of the last two maps."
-    channels = sum(stage_channels(backbone, [-2, -1]))
-    return LocalHead(channels, config.local_dims) if config.local_dims else None
+    if not config.local_dims:
+        return None
+    return LocalHead(sum(stage_channels(backbone, [-2, -1])), config.local_dims)
 
 # %% ../../../whale_nbs/13_inference.ipynb #661c34b4
 class EmbeddingNet(EmbeddingHead):
@@ -396,21 +403,84 @@ def load_strict(
     module.load_state_dict(weights)
 
 # %% ../../../whale_nbs/13_inference.ipynb #0dc1cb68
-def make_backbone(
-    config: NetworkConfig,
-    hub: bool,  # with ImageNet weights from timm's hub?
-) -> nn.Module:  # InferenceError if timm does not know it
+def create_backbone(
+    config: NetworkConfig,  # uses backbone and backbone_args
+) -> (
+    nn.Module
+):  # with random weights, at its own size; InferenceError if timm does not know it
     "A network of timm without its classifier."
     args = dict(config.backbone_args, num_classes=0, global_pool="")
     try:
-        return timm.create_model(config.backbone, pretrained=hub, **args)
-    except (OSError, RuntimeError, TypeError) as e:
+        return timm.create_model(config.backbone, **args)
+    except (OSError, RuntimeError, TypeError, ValueError) as e:
+        near = nearest(config.backbone, timm.list_models())
         why = str(e).split("\n")[0]
-        remedy = " or give a local .safetensors file" if hub else ""
         raise InferenceError(
-            f"timm cannot make {config.backbone} with {config.backbone_args}, pretrained={hub} "
-            f"({why}): correct the configuration{remedy}."
+            f"timm cannot make {config.backbone}{near} with {config.backbone_args} ({why}): "
+            "correct the configuration."
         ) from None
+
+# %% ../../../whale_nbs/13_inference.ipynb #e9560cb8
+def has_fixed_size(
+    backbone: nn.Module,  # of timm
+) -> bool:
+    "Must the network be told the size of its input?"
+    return hasattr(backbone, "set_input_size")
+
+# %% ../../../whale_nbs/13_inference.ipynb #e9f940db
+def side_multiple(
+    backbone: nn.Module,  # of timm
+) -> int:  # pixels
+    "What the sides of an input are multiples of."
+    fixed = has_fixed_size(backbone)
+    return backbone.feature_info[-1]["reduction"] if fixed else 16
+
+# %% ../../../whale_nbs/13_inference.ipynb #976d7c32
+def is_rigid(
+    backbone: nn.Module,  # of timm
+) -> bool:
+    "Does the network look at photos of one size only?"
+    fixed = backbone.pretrained_cfg.get("fixed_input_size")
+    return bool(fixed) and not has_fixed_size(backbone)
+
+# %% ../../../whale_nbs/13_inference.ipynb #0ab5916d
+def check_rigid(
+    backbone: nn.Module,  # of timm
+    size,  # pixels: height and width
+) -> None:  # InferenceError when the network cannot look at it
+    "Some networks look at photos of one size only."
+    height, width = backbone.pretrained_cfg["input_size"][1:]
+    if is_rigid(backbone) and list(size) != [height, width]:
+        raise InferenceError(
+            f"{type(backbone).__name__} looks at {height} x {width} pixels only: "
+            f"set input_size to [{height}, {width}] and scales to [1]."
+        )
+
+# %% ../../../whale_nbs/13_inference.ipynb #ef8bd78d
+def fit_size(
+    backbone: nn.Module,  # of timm; changed
+    size,  # pixels: height and width
+) -> None:  # InferenceError for a size that cannot be
+    "Fit a network to the size of its input, where it has to know it."
+    check_rigid(backbone, size)
+    if not has_fixed_size(backbone):
+        return
+    multiple = side_multiple(backbone)
+    if any(side % multiple for side in size):
+        raise InferenceError(
+            f"{type(backbone).__name__} cannot look at {size[0]} x {size[1]} pixels: "
+            f"choose an input_size of multiples of {multiple}."
+        )
+    backbone.set_input_size(img_size=tuple(size))
+
+# %% ../../../whale_nbs/13_inference.ipynb #9ac33d34
+def make_backbone(
+    config: ModelConfig,  # uses backbone, backbone_args and input_size
+) -> nn.Module:  # InferenceError if timm does not know it, or for a size that cannot be
+    "A network of timm, fitted to the size of its input."
+    backbone = create_backbone(config)
+    fit_size(backbone, config.input_size)
+    return backbone
 
 # %% ../../../whale_nbs/13_inference.ipynb #f05c53e3
 def check_strips(
@@ -427,35 +497,23 @@ def check_strips(
             "lower parts, or choose a larger input."
         )
 
-# %% ../../../whale_nbs/13_inference.ipynb #a24b79e7
-def load_pretrained(
-    backbone: nn.Module,  # gets the weights
-    file,  # a .safetensors file, with or without the classifier
-) -> None:  # InferenceError if it is damaged or does not fit
-    "Weights of a backbone from a local file."
-    classifier = backbone.pretrained_cfg.get("classifier") or ()
-    names = [classifier] if isinstance(classifier, str) else classifier
-    prefixes = tuple(f"{name}." for name in names)
-    weights = read_weights(file)
-    load_strict(
-        backbone, {k: v for k, v in weights.items() if not k.startswith(prefixes)}, file
-    )
-
 # %% ../../../whale_nbs/13_inference.ipynb #96b71360
+def network_around(
+    backbone: nn.Module,  # of `make_backbone`
+    config: ModelConfig,
+) -> EmbeddingNet:  # on the CPU; InferenceError when its map cannot be cut into strips
+    "A backbone with its heads."
+    check_strips(backbone, config)
+    return EmbeddingNet(backbone, config, -2 if config.portrait else -1)
+
+# %% ../../../whale_nbs/13_inference.ipynb #c58320b9
 def build_model(
     config: ModelConfig,
-    # True: ImageNet weights from timm's hub; a path: from this .safetensors file; False: random
-    pretrained=False,
 ) -> (
     EmbeddingNet
-):  # on the CPU; InferenceError if timm does not know it or the weights do not fit
+):  # with random weights, on the CPU; InferenceError if it cannot be made
     "The network that `config` describes."
-    hub = pretrained is True
-    backbone = make_backbone(config, hub)
-    check_strips(backbone, config)
-    if pretrained and not hub:
-        load_pretrained(backbone, pretrained)
-    return EmbeddingNet(backbone, config, -2 if config.portrait else -1)
+    return network_around(make_backbone(config), config)
 
 # %% ../../../whale_nbs/13_inference.ipynb #0356258f
 def save_model(
@@ -745,19 +803,39 @@ def load_models(
 def scaled_side(
     pixels: int,
     scale: float,
-) -> int:  # a multiple of 16
+    multiple: int = 16,  # of `side_multiple`
+) -> int:  # a multiple of it
     "A side of the input at another scale."
-    return pixels if scale == 1 else max(32, 16 * round(scale * pixels / 16))
+    least = max(32, multiple)
+    return (
+        pixels
+        if scale == 1
+        else max(least, multiple * round(scale * pixels / multiple))
+    )
 
 # %% ../../../whale_nbs/13_inference.ipynb #abe4e03a
 def at_scales(
     config: ModelConfig,
+    multiple: int = 16,  # of `side_multiple`
 ) -> list[ModelConfig]:  # that differ in input_size
-    "The sizes at which photos are looked at; sides are rounded to multiples of 16 pixels."
-    sizes = [
-        [scaled_side(x, s) for x in config.input_size] for s in config.scales or [1]
-    ]
+    "The sizes at which photos are looked at; sides are rounded to what the network takes."
+    scales = config.scales or [1]
+    sizes = [[scaled_side(x, s, multiple) for x in config.input_size] for s in scales]
     return [config.replace(input_size=size) for size in sizes]
+
+# %% ../../../whale_nbs/13_inference.ipynb #78f4d703
+def model_at(
+    model: LoadedModel,
+    config: ModelConfig,  # uses input_size
+) -> LoadedModel:  # the same one, or a copy that is fitted to the size
+    "A network that looks at photos of another size."
+    if config.input_size == model.config.input_size or not has_fixed_size(
+        model.net.backbone
+    ):
+        return LoadedModel(model.net, config)
+    net = deepcopy(model.net)
+    fit_size(net.backbone, config.input_size)
+    return LoadedModel(net, config)
 
 # %% ../../../whale_nbs/13_inference.ipynb #049739ed
 def embed_scales(
@@ -768,7 +846,8 @@ def embed_scales(
     local: bool = False,  # local descriptors, too?
 ) -> Embedded:  # a view for each size, and for each mirror image
     "Unit vectors averaged over the sizes in `scales`."
-    models = [LoadedModel(model.net, config) for config in at_scales(model.config)]
+    configs = at_scales(model.config, side_multiple(model.net.backbone))
+    models = [model_at(model, config) for config in configs]
     found = [embed_one_size(files, viewpoints, m, run, local) for m in models]
     z = found[0].vectors
     if len(found) > 1:

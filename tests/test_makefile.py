@@ -26,8 +26,9 @@ def test_dry_run(target):
 
 
 def test_variables_reach_the_command():
-    said = make("-n", "train", "DATA_DIR=mine", "RECIPE=long", "EPOCHS=3", "PRETRAINED=a b.safetensors", "SEED=7").stdout
-    assert '--data-dir mine --recipe long --seed 7 --pretrained "a b.safetensors" --epochs 3' in said
+    said = make("-n", "train", "DATA_DIR=mine", "RECIPE=long", "EPOCHS=3", "PRETRAINED=a b.safetensors", "SEED=7",
+                "BACKBONE=resnet18", "CHANGE=lr=.1 clip=5").stdout
+    assert '--recipe long --seed 7 --backbone "resnet18" --pretrained "a b.safetensors" --epochs 3 --change "lr=.1 clip=5"' in said
 
 
 def test_the_menu_names_every_target():

@@ -10,6 +10,7 @@ __all__ = ['NOT_BELUGA', 'COCO_NEEDED', 'TEST_LABELS', 'BASE_URLS', 'ARCHIVES', 
 import hashlib
 import json
 import os
+import re
 import shutil
 import stat
 import sys
@@ -55,13 +56,13 @@ def _size(file: Path) -> int:  # 0 where it is not there
     return file.stat().st_size if file.exists() else 0
 
 # %% ../../../whale_nbs/01_public_survey.ipynb #c3528fb6
-def _fetch(url, part, timeout):
+def _fetch(url, part, options):
     "Add what `part` lacks; raises a RequestException when something still does."
     have = _size(part)
     headers = {"Accept-Encoding": "identity"}
     if have:
         headers["Range"] = f"bytes={have}-"
-    with requests.get(url, stream=True, timeout=timeout, headers=headers) as r:
+    with requests.get(url, stream=True, headers=headers, **options) as r:
         if r.status_code == 416 and r.headers.get("Content-Range", "").endswith(
             f"/{have}"
         ):
@@ -106,10 +107,11 @@ def _verify(
     return matches
 
 # %% ../../../whale_nbs/01_public_survey.ipynb #27bb4ca0
-def _fetch_to_disk(url, part, timeout):
+def _fetch_to_disk(url, part, options):
     "`_fetch`; InputError where the disk does not take it."
     try:
-        return _fetch(url, part, timeout)
+        part.parent.mkdir(parents=True, exist_ok=True)
+        return _fetch(url, part, options)
     except requests.RequestException:  # an OSError, too, but not the disk's
         raise
     except OSError as e:
@@ -118,13 +120,13 @@ def _fetch_to_disk(url, part, timeout):
         ) from None
 
 # %% ../../../whale_nbs/01_public_survey.ipynb #279e432c
-def _fetch_patiently(url, part, tries, wait, timeout):
-    "`_fetch` until it is done; the arguments are those of `download`."
+def _fetch_patiently(url, part, tries, wait, options):
+    "`_fetch` until it is done; `options` are of requests.get, the rest of `download`."
     left = tries
     while left:
         before = _size(part)
         try:
-            return _fetch_to_disk(url, part, timeout)
+            return _fetch_to_disk(url, part, options)
         except requests.RequestException as e:
             error = e
         if _status(error) in (401, 403, 404, 410):
@@ -143,6 +145,11 @@ def _status(error: requests.RequestException) -> int | None:
     return getattr(error.response, "status_code", None)
 
 # %% ../../../whale_nbs/01_public_survey.ipynb #dbada2dc
+def _public(url: str) -> str:
+    "An address without the login that may stand in it."
+    return re.sub("//[^/@]*@", "//", url)
+
+# %% ../../../whale_nbs/01_public_survey.ipynb #ab3c6035
 def _no_download(url, error) -> InputError:
     "What a person reads whose download did not come."
     code = _status(error)
@@ -150,7 +157,7 @@ def _no_download(url, error) -> InputError:
     if code:
         why = f"the server answered {code}"
     return InputError(
-        f"cannot download {url}: {why}; run this again later, it goes on where it stopped"
+        f"cannot download {_public(url)}: {why}; run this again later, it goes on where it stopped"
     )
 
 # %% ../../../whale_nbs/01_public_survey.ipynb #45f8a06b
@@ -161,6 +168,7 @@ def download(
     tries: int = 4,  # in a row that bring no new byte
     wait: float = 1,  # seconds before the second try, doubled each time
     timeout: float = 30,  # seconds without a byte
+    verify: str = None,  # file with the certificates to trust; None: the usual ones
 ) -> Path:  # `path`; raises InputError, and keeps what has come in `path`.part
     "Download a file, resuming where an earlier attempt broke off; a file that is there is only verified."
     path = Path(path)
@@ -170,9 +178,8 @@ def download(
         raise InputError(
             f"{path} does not match its checksum; delete it and run this again"
         )
-    path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
-    _fetch_patiently(url, part, tries, wait, timeout)
+    _fetch_patiently(url, part, tries, wait, dict(timeout=timeout, verify=verify))
     return _accept(part, path, sha256, url)
 
 # %% ../../../whale_nbs/01_public_survey.ipynb #f975ed02
@@ -182,7 +189,7 @@ def _accept(part, path, sha256, url) -> Path:  # `path`
         return part.replace(path)
     part.unlink()
     raise InputError(
-        f"what came from {url} does not match the checksum of {path}: thrown away; run this again"
+        f"what came from {_public(url)} does not match the checksum of {path}: thrown away; run this again"
     )
 
 # %% ../../../whale_nbs/01_public_survey.ipynb #269e1c09

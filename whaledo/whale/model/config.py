@@ -192,6 +192,7 @@ class PhotoConfig(Configuration):
     input_size: list = listed(384, 192)  # pixels: height and width
     mean: list = listed(0.485, 0.456, 0.406)  # of red, green, blue on a scale of 0 to 1
     std: list = listed(0.229, 0.224, 0.225)  # of red, green, blue on a scale of 0 to 1
+    interpolation: str = choice("bicubic", "bilinear", "lanczos", "nearest")
     portrait: bool = (
         True  # turn landscape photos so that the animal stands upright, head up
     )
@@ -209,7 +210,7 @@ class ModelConfig(RankingConfig, PhotoConfig, NetworkConfig):
     "What `config.json` says of a model."
 
     members: list = listed()  # folders of further models, beside this one's weights
-    half: bool = False  # bfloat16 on a processor too: faster where the processor has it
+    half: bool = False  # train in bfloat16 where this machine is faster with it
     flank_as_identity: Optional[bool] = (
         False  # was each flank an individual of its own?
     )

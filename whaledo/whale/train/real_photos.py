@@ -28,11 +28,11 @@ from ..data.scenarios import Scenario, Split, split_whales
 from ..evaluate.evaluation import evaluate
 from ..model.config import ModelConfig
 from whaledo.whale.model.inference import (
-    build_model,
     keypoint_fn,
     rank_scenario,
     save_model,
 )
+from ..model.pretrained import find_start, start_model
 from ..model.ranking import inlier_score
 
 # %% ../../../whale_nbs/35_real_photos.ipynb #0ccf56a2
@@ -143,12 +143,13 @@ def keypoint_ranking(
 def untouched(
     folder,  # to write it into
     config: ModelConfig,  # of the network
-    pretrained=False,  # see `build_model`
+    pretrained=False,  # see `find_start`
 ) -> Path:  # the folder
     "A network as it is before training on anything of ours."
     config = config.replace(embedding_size=None)
     torch.manual_seed(0)
-    save_model(build_model(config, pretrained), config, folder)
+    start = find_start(pretrained, config.backbone)
+    save_model(start_model(config, start), config, folder)
     return Path(folder)
 
 # %% ../../../whale_nbs/35_real_photos.ipynb #6c21e6f8
