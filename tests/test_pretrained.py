@@ -71,9 +71,8 @@ def hub(tmp_path_factory):
 
 
 @pytest.fixture
-def project(hub, tmp_path, monkeypatch, ok):
-    "A project of its own with a small survey, which finds the replica."
-    from whaledo.whale.data.demo import demo_survey
+def project(hub, survey, tmp_path, monkeypatch, ok):
+    "A project of its own, which finds the replica."
     project = tmp_path/"project"
     keep = shutil.ignore_patterns("*.safetensors", "config.json")
     shutil.copytree(ROOT/"submission_src", project/"submission_src", ignore=keep)
@@ -81,7 +80,7 @@ def project(hub, tmp_path, monkeypatch, ok):
     monkeypatch.setenv("HF_ENDPOINT", hub[1])
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path/"cache"))
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
-    ok("scenarios", demo_survey(300), "--data-dir", tmp_path/"data")
+    ok("scenarios", survey, "--data-dir", tmp_path/"data")
     return project
 
 
