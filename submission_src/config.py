@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['FORMER_KEYS', 'FORMER_CHOICES', 'KINDS', 'InferenceError', 'choice', 'listed', 'renamed', 'nearest', 'is_kind',
-           'kinds_of', 'check_field', 'check_values', 'Configuration', 'RankingConfig', 'NetworkConfig', 'PhotoConfig',
-           'ModelConfig', 'read_json', 'config_from', 'load_config', 'flat']
+           'kinds_of', 'check_field', 'check_values', 'Configuration', 'MatchingConfig', 'RankingConfig',
+           'NetworkConfig', 'PhotoConfig', 'ModelConfig', 'read_json', 'config_from', 'load_config', 'flat']
 
 # %% ../../../whale_nbs/10_configuration.ipynb #42dc5075
 import difflib
@@ -44,7 +44,7 @@ FORMER_KEYS = {
     "scale": "softmax_scale",
     "flips": "mirror_probability",
 }
-FORMER_CHOICES = {"matcher": {"places": "local"}}
+FORMER_CHOICES = {"matcher": {"places": "local", "lightglue": "disk-lightglue"}}
 
 # %% ../../../whale_nbs/10_configuration.ipynb #819bd783
 def renamed(
@@ -146,7 +146,24 @@ class Configuration:
 
 # %% ../../../whale_nbs/10_configuration.ipynb #b99312fb
 @dataclass(frozen=True)
-class RankingConfig(Configuration):
+class MatchingConfig(Configuration):
+    "How the best rows of a query are compared closely."
+
+    shortlist: int = 0  # rows: so many of the best are compared by their local features
+    # local (descriptors of the network), rootsift, aliked ...; or a list of several
+    matcher: Union[str, list] = "rootsift"
+    # of each local similarity, for 1 of the embedding's
+    local_weight: Union[float, list] = 0.5
+    keypoints: int = 512  # of a photo, at most
+    keypoint_size: Optional[int] = (
+        None  # pixels of the longer side; None: the matcher's
+    )
+    # how pairs of keypoints must agree; None: as the matcher prefers
+    verify: Optional[str] = choice(None, "none", "affine", "soft")
+
+# %% ../../../whale_nbs/10_configuration.ipynb #2d13b50b
+@dataclass(frozen=True)
+class RankingConfig(MatchingConfig):
     "How a query and its database become a ranking."
 
     # photos: average each database vector with its nearest ones (database augmentation)
@@ -155,10 +172,6 @@ class RankingConfig(Configuration):
     query_expansion: Union[int, list] = 0
     # k1, k2 (photos) and weight of k-reciprocal re-ranking
     reciprocal: Optional[list] = None
-    shortlist: int = 0  # rows: so many of the best are compared by their local features
-    # local: descriptors of the network
-    matcher: str = choice("rootsift", "lightglue", "local")
-    local_weight: float = 0.5  # of the local similarity, for 1 of the embedding's
     # slope, size, intercept: scores become probabilities
     calibration: Optional[dict] = None
     # probability below which an individual may be new

@@ -4,15 +4,15 @@
 
 # %% auto #0
 __all__ = ['app', 'weights', 'say', 'project', 'argument_comments', 'command', 'check_survey', 'data', 'scenarios',
-           'list_weights', 'get_weights', 'value_of', 'changes_of', 'pick_recipe', 'install', 'tell_training', 'train',
-           'train_on', 'calibrate', 'ablate', 'pack', 'test_submission', 'audit', 'read_zip', 'sha12', 'result_row',
-           'score', 'report', 'remove', 'clean', 'call', 'build', 'pull', 'runtime_tests', 'test_container', 'interact',
-           'existing', 'NotWritten', 'keep_table', 'remarks', 'photos_at', 'take_in', 'catalogue_counts',
-           'import_photos', 'tell_counts', 'export_forms', 'export_photos', 'history', 'find_matches', 'tell_proposals',
-           'match_report', 'match', 'open_for', 'review', 'sightings', 'count', 'toy_submission', 'time_run',
-           'bench_sandbox', 'bench_rendering', 'tell_bench', 'tell_sandbox', 'bench', 'demo_data', 'demo_train',
-           'demo_pack', 'engine_fits', 'read_result', 'demo_run', 'demo_submission', 'demo_report', 'demo_folder',
-           'demo', 'main', 'failure', 'run']
+           'list_weights', 'get_weights', 'value_of', 'changes_of', 'pick_recipe', 'install', 'install_model',
+           'tell_training', 'train', 'train_on', 'calibrate', 'ablate', 'pack', 'test_submission', 'audit', 'read_zip',
+           'sha12', 'result_row', 'score', 'report', 'remove', 'clean', 'call', 'build', 'pull', 'runtime_tests',
+           'test_container', 'interact', 'existing', 'NotWritten', 'keep_table', 'remarks', 'photos_at', 'take_in',
+           'catalogue_counts', 'import_photos', 'tell_counts', 'export_forms', 'export_photos', 'history',
+           'find_matches', 'tell_proposals', 'match_report', 'match', 'open_for', 'review', 'sightings', 'count',
+           'toy_submission', 'time_run', 'bench_sandbox', 'bench_rendering', 'tell_bench', 'tell_sandbox', 'bench',
+           'demo_data', 'demo_train', 'demo_pack', 'engine_fits', 'read_result', 'demo_run', 'demo_submission',
+           'demo_report', 'demo_folder', 'demo', 'main', 'failure', 'run']
 
 # %% ../nbs/90_cli.ipynb #8bdc0a2b
 import ast
@@ -213,10 +213,19 @@ def pick_recipe(
     return recipes[recipe]
 
 # %% ../nbs/90_cli.ipynb #e2a7c299
-def install(run: Path, folder: Path, files=("weights.safetensors", "config.json")):
-    "Put the weights of a run where `pack` finds them."
+def install(run: Path, folder: Path, files: list):
+    "Put the files of a run where `pack` finds them."
     for name in files:
         shutil.copyfile(run / name, folder / name)
+
+
+def install_model(run: Path, folder: Path):
+    "The same for a model and the weights of its matchers; those of a former one go."
+    weights = [f.name for f in run.glob("*.safetensors")]
+    install(run, folder, [*weights, "config.json"])
+    for former in folder.glob("*.safetensors"):
+        if former.name not in weights:
+            former.unlink()
 
 # %% ../nbs/90_cli.ipynb #afca198b
 def tell_training(run: Path) -> dict:  # config.json
@@ -254,7 +263,7 @@ def train(
     named = dict(backbone=backbone or None, epochs=epochs, seed=seed)
     said = changes_of(change) | {k: v for k, v in named.items() if v is not None}
     train_on(data_dir / "train", run, pick_recipe(recipe), pretrained, name, said)
-    install(run, project() / "submission_src")
+    install_model(run, project() / "submission_src")
     config = tell_training(run)
     return dict(run=str(run), validation=config["validation"])
 

@@ -11,6 +11,7 @@ __all__ = ['LOOKS', 'FORMER_NAMES', 'EXACT', 'EACH', 'REFERENCE', 'WHO', 'model_
 # %% ../../../whale_nbs/42_search.ipynb #7fda8373
 import contextlib
 import hashlib
+import io
 import json
 import sys
 import time
@@ -44,13 +45,18 @@ from whaledo.whale.catalogue.store import (
 # %% ../../../whale_nbs/42_search.ipynb #ea2275fb
 from ..model.config import FORMER_KEYS, InferenceError, ModelConfig
 from whaledo.whale.model.inference import (
+    Points,
+    Views,
     at_scales,
     embed_models,
     keypoint_fn,
     load_models,
-    local_similarities,
+    local_weights,
+    matcher_named,
+    matchers_of,
     uses_local_descriptors,
 )
+from ..model.matching import Keypoints
 from ..model.ranking import match_shortlist, probabilities
 
 # %% ../../../whale_nbs/42_search.ipynb #e718f3e8
@@ -63,6 +69,8 @@ FORMER_NAMES = {name: former for former, name in FORMER_KEYS.items()}
 def _looks(config):
     "LOOKS as text, in the words of the first version, so that no model changes its name."
     values = {FORMER_NAMES.get(k, k): getattr(config, k) for k in LOOKS}
+    if config.interpolation != "bicubic":  # as the first version resized
+        values["interpolation"] = config.interpolation
     return json.dumps(values, sort_keys=True)
 
 # %% ../../../whale_nbs/42_search.ipynb #547872c0
@@ -428,26 +436,76 @@ def _stored_views(catalogue, model, config, ids):
 
 def _compare_views(views, i, others):
     "Local similarities of a photo and others, by stored descriptors; rows of the views."
-    return local_similarities([v[[i]] for v in views], [[v[others] for v in views]])
+    return Views([v[[i]] for v in views]).compare([Views([v[others] for v in views])])
 
-# %% ../../../whale_nbs/42_search.ipynb #dfa6c167
-def _compare_keypoints(keypoints, ids, i, others):
-    "The same by keypoints, which are found when they are needed; rows of ids."
-    return local_similarities(keypoints(ids[i]), [keypoints(ids[j]) for j in others])
+# %% ../../../whale_nbs/42_search.ipynb #775a03b1
+def _keypoints_name(name, config, matcher):
+    "The name under which keypoints are kept: all that shapes them."
+    how = (name, config.keypoints, matcher.size, config.portrait, config.mirror_left)
+    return "keypoints:" + ":".join(map(str, how))
+
+# %% ../../../whale_nbs/42_search.ipynb #cbe30659
+def _packed(k: Keypoints) -> bytes:
+    "Keypoints as bytes."
+    file = io.BytesIO()
+    np.savez(file, **k._asdict())
+    return file.getvalue()
+
+# %% ../../../whale_nbs/42_search.ipynb #99fc9ef3
+def _unpacked(data: bytes) -> Keypoints:
+    "The same, read again."
+    found = np.load(io.BytesIO(data))
+    return Keypoints(
+        *(found[f] for f in ("xy", "descriptors", "scores")), tuple(found["size"])
+    )
+
+# %% ../../../whale_nbs/42_search.ipynb #473216ea
+def _stored_points(catalogue, config, name, matcher, ids):
+    "Points of photos, found where they are not kept yet; in the order of ids."
+    key = _keypoints_name(name, config, matcher)
+    kept = read_blobs(catalogue, key, ids)
+    lacking = [i for i in ids if i not in kept]
+    if lacking:
+        find = keypoint_fn(
+            photos(catalogue, lacking).set_index("photo_id"), config, matcher
+        )
+        new = {i: _packed(find(i)) for i in lacking}
+        add_blobs(catalogue, key, new)
+        kept |= new
+    known = {}
+    return [Points(matcher, _unpacked(kept[i]), i, known) for i in ids]
+
+# %% ../../../whale_nbs/42_search.ipynb #d64c87bb
+def _compare_points(points, i, others):
+    "Similarities of a photo and others by keypoints; rows of the points."
+    return points[i].compare([points[j] for j in others])
 
 # %% ../../../whale_nbs/42_search.ipynb #d76585d8
-def _local_matcher(catalogue, model, config):
-    "Function (sorted photo_ids) -> function (row of one, rows of others) -> local similarities."
-    if uses_local_descriptors(config):
+def _one_comparison(catalogue, model, loaded, name):
+    "Function (sorted photo_ids) -> function (row of one, rows of others) -> similarities, by one matcher."
+    config = loaded.config
+    if name == "local":
+        return lambda ids: partial(
+            _compare_views, [*_stored_views(catalogue, model, config, ids)]
+        )
+    matcher = matcher_named(name, config, loaded.net.folder)
+    return lambda ids: partial(
+        _compare_points, _stored_points(catalogue, config, name, matcher, ids)
+    )
 
-        def stored(ids):
-            return partial(
-                _compare_views, [*_stored_views(catalogue, model, config, ids)]
-            )
+# %% ../../../whale_nbs/42_search.ipynb #29baffbe
+def _weighed(parts, weights, i, others):
+    "The mean of several comparisons."
+    return np.average([part(i, others) for part in parts], 0, weights)
 
-        return stored
-    keypoints = keypoint_fn(photos(catalogue).set_index("photo_id"), config)
-    return lambda ids: partial(_compare_keypoints, keypoints, ids)
+
+def _local_matcher(catalogue, model, loaded):
+    "Function (sorted photo_ids) -> function (row of one, rows of others) -> similarities, by all matchers."
+    uses_local_descriptors(loaded.config)
+    names = matchers_of(loaded.config)
+    weights = local_weights(loaded.config)
+    ways = [_one_comparison(catalogue, model, loaded, name) for name in names]
+    return lambda ids: partial(_weighed, [way(ids) for way in ways], weights)
 
 # %% ../../../whale_nbs/42_search.ipynb #4f3e6725
 @contextlib.contextmanager
@@ -472,7 +530,7 @@ def _refine(lists, ids, matcher, config):
     def local(i, others):
         return compare(at(lists.queries[i]), at(others))
 
-    weight = config.local_weight or 0.5
+    weight = sum(local_weights(config))
     with _one_thread():
         return Nearest(
             *match_shortlist(lists.cosines.astype(float), lists.found, local, weight)
@@ -505,11 +563,12 @@ def _match_rows(queries, found, similarity, size, calibration):
     return pd.concat([pd.DataFrame(pairs), pd.DataFrame(own)])
 
 # %% ../../../whale_nbs/42_search.ipynb #9f0b96a9
-def _keep_matches(catalogue, model, config, pool, lists, k):
+def _keep_matches(catalogue, model, loaded, pool, lists, k):
     "Compare shortlists closely, a hundred at a time, and keep the best of each."
     ids = pool.photos.index.to_numpy()
     whales = pool.photos.whale_id.to_numpy(object)
-    matcher = _local_matcher(catalogue, model, config) if config.shortlist else None
+    config = loaded.config
+    matcher = _local_matcher(catalogue, model, loaded) if config.shortlist else None
     with tqdm(total=len(lists.queries), desc="match", unit="photo") as bar:
         for i in range(0, len(lists.queries), 100):
             some = lists.part(slice(i, i + 100))
@@ -591,20 +650,19 @@ def compare(
 ) -> str:  # name of the model, by which the candidates can be had
     "Compare new photos with the catalogue and with each other, and keep the candidates."
     model, members = open_model(model_folder, options.get("device", "cpu"))
-    config = members[0].config
-    filters = _filters(config, viewpoints, days, place)
+    filters = _filters(members[0].config, viewpoints, days, place)
     embed_new(catalogue, model, members, batch, **options)
-    _search_and_keep(catalogue, model, config, photo_ids, k, filters)
+    _search_and_keep(catalogue, model, members[0], photo_ids, k, filters)
     return model
 
 # %% ../../../whale_nbs/42_search.ipynb #e5b66848
-def _search_and_keep(catalogue, model, config, photo_ids, k, filters):
+def _search_and_keep(catalogue, model, loaded, photo_ids, k, filters):
     "What comes after embedding."
     pool = _pool(catalogue, model, filters.place)
     queries = _queries(catalogue, pool, photo_ids)
-    deep = max(k, config.shortlist or 4 * k)
+    deep = max(k, loaded.config.shortlist or 4 * k)
     lists = search(
         pool, queries, deep, filters, cache(lambda: build_index(pool.vectors))
     )
-    _keep_matches(catalogue, model, config, pool, lists, k)
+    _keep_matches(catalogue, model, loaded, pool, lists, k)
     _note(catalogue, model, queries, pool, filters)

@@ -38,7 +38,7 @@ from whaledo.whale.model.inference import (
     read_photo,
     uses_local_descriptors,
 )
-from ..model.ranking import root_sift, verified
+from ..model.matching import make_matcher
 
 # %% ../../../whale_nbs/23_seeing_why.ipynb #23e81787
 def grid_size(
@@ -234,7 +234,10 @@ def keypoint_lines(
     b: np.ndarray,  # uint8 (height, width, 3)
 ) -> Lines:
     "Points of two photos that look alike and agree on one affine transform."
-    return Lines(*verified(root_sift(a), root_sift(b)))
+    matcher = make_matcher("rootsift", verify="affine")
+    x, y = (matcher.detect(photo) for photo in (a, b))
+    pairs = matcher.pairs(x, y)
+    return Lines(x.xy[pairs.a], y.xy[pairs.b])
 
 # %% ../../../whale_nbs/23_seeing_why.ipynb #a0d65718
 def drawn_size(

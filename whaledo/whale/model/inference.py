@@ -15,9 +15,10 @@ __all__ = ['SIDEWAYS', 'FORMER_TENSORS', 'to_rgb', 'lies_sideways', 'Upright', '
            'model_at', 'embed_scales', 'embed_models', 'Database', 'unit_rows', 'top_keys', 'from_keys', 'comparison',
            'own_indices', 'best_keys', 'rank', 'blocks', 'read_csv_as_text', 'read_table', 'distinct_queries',
            'Scenario', 'read_scenario', 'read_if_possible', 'read_scenarios', 'read_metadata', 'locate_photos',
-           'uses_local_descriptors', 'keypoint_detector', 'keypoint_fn', 'local_feature_fn', 'Features',
-           'extract_features', 'local_similarities', 'match_closely', 'refine', 'submission_rows', 'rank_scenario',
-           'distinct_images', 'predict', 'rank_all', 'write_table', 'main']
+           'matchers_of', 'local_weights', 'uses_local_descriptors', 'read_for_matching', 'matcher_named',
+           'keypoint_fn', 'Views', 'Points', 'one_feature_fn', 'local_feature_fn', 'Features', 'extract_features',
+           'local_similarities', 'match_closely', 'refine', 'submission_rows', 'rank_scenario', 'distinct_images',
+           'predict', 'rank_all', 'write_table', 'main']
 
 # %% ../../../whale_nbs/13_inference.ipynb #24b1333f
 import json
@@ -47,10 +48,10 @@ from torch.utils.data import DataLoader, Dataset
 
 # %% ../../../whale_nbs/13_inference.ipynb #144bbdea
 try:
-    from . import ranking as local_features
+    from .matching import Keypoints, Matcher, make_matcher
     from .ranking import Ranked, match_shortlist, prepare, probabilities, reranked
 except ImportError:
-    import ranking as local_features
+    from matching import Keypoints, Matcher, make_matcher
     from ranking import Ranked, match_shortlist, prepare, probabilities, reranked
 
 # %% ../../../whale_nbs/13_inference.ipynb #46cb966a
@@ -309,6 +310,7 @@ class EmbeddingNet(EmbeddingHead):
         earlier = [s for s in config.stages if s != -1]
         super().__init__([last, *stage_channels(backbone, earlier)], config, strips)
         self.backbone = backbone
+        self.folder = None  # that it was loaded from; weights of matchers lie there, too
         self.features = last
         self.earlier = earlier
         self.local_head = make_local_head(backbone, config)
@@ -559,10 +561,12 @@ def load_model(
     device="cpu",  # where to put the model
 ) -> LoadedModel:
     "A trained model and its configuration."
-    config = load_config(Path(folder) / "config.json")
-    file = Path(folder) / "weights.safetensors"
+    folder = Path(folder)
+    config = load_config(folder / "config.json")
+    file = folder / "weights.safetensors"
     net = build_model(config)
     load_strict(net, {todays_name(k): v for k, v in read_weights(file).items()}, file)
+    net.folder = folder
     return LoadedModel(net.to(device, memory_format=torch.channels_last).eval(), config)
 
 # %% ../../../whale_nbs/13_inference.ipynb #30e4857e
@@ -1124,11 +1128,35 @@ def locate_photos(
     return pd.DataFrame({"file": files, "viewpoint": meta.viewpoint}, index=meta.index)
 
 # %% ../../../whale_nbs/13_inference.ipynb #56499161
+def matchers_of(
+    config: RankingConfig,  # uses shortlist and matcher
+) -> list:  # of names; empty without a shortlist
+    "What the shortlist is compared by."
+    if not config.shortlist:
+        return []
+    return [config.matcher] if isinstance(config.matcher, str) else list(config.matcher)
+
+# %% ../../../whale_nbs/13_inference.ipynb #b92647d5
+def local_weights(
+    config: RankingConfig,  # uses matcher and local_weight
+) -> list:  # one a matcher; InferenceError when there are too few or too many
+    "How much each local similarity counts, for 1 of the embedding's."
+    names = matchers_of(config)
+    given = config.local_weight
+    weights = list(given) if isinstance(given, (list, tuple)) else [given] * len(names)
+    if len(weights) != len(names):
+        raise InferenceError(
+            f"config.json: {len(names)} matchers have {len(weights)} values of local_weight: "
+            "give one for each."
+        )
+    return weights if any(weights) else [0.5] * len(names)
+
+# %% ../../../whale_nbs/13_inference.ipynb #5f2c45ba
 def uses_local_descriptors(
     config: ModelConfig,  # uses shortlist, matcher and local_dims
 ) -> bool:  # InferenceError when the network has none
     "Is the shortlist compared by the local descriptors of the network?"
-    wanted = bool(config.shortlist) and config.matcher == "local"
+    wanted = "local" in matchers_of(config)
     if wanted and not config.local_dims:
         raise InferenceError(
             'config.json: matcher is "local", but the network has no local descriptors; '
@@ -1137,48 +1165,120 @@ def uses_local_descriptors(
     return wanted
 
 # %% ../../../whale_nbs/13_inference.ipynb #f6144c51
-def keypoint_detector(
-    config: ModelConfig,  # uses matcher
-) -> Callable:  # photo -> Keypoints
-    "What finds keypoints: DISK for LightGlue where it is installed, otherwise SIFT."
-    if config.matcher == "lightglue":
-        why = local_features.light_glue().why
-        if not why:
-            return local_features.disk_keypoints
-        logger.warning(f"no LightGlue, RootSIFT is used instead ({why})")
-    return local_features.root_sift
+def read_for_matching(
+    file,  # path of an image; PIL's errors (OSError and others) if it is no photo
+    viewpoint: str,
+    config: ModelConfig,  # uses portrait and mirror_left
+    pixels: int,  # of the longer side that are needed
+) -> np.ndarray:  # uint8 (height, width, 3), its sides in their own ratio
+    "A photo as a detector of keypoints sees it: turned or mirrored as the network sees it, not squeezed."
+    im, turned = read_upright(file, pixels, pixels, config.portrait)
+    if turned:
+        clockwise = viewpoint == "left"
+        turn = Image.Transpose.ROTATE_270 if clockwise else Image.Transpose.ROTATE_90
+        im = im.transpose(turn)
+    elif config.mirror_left and viewpoint == "left":
+        im = ImageOps.mirror(im)
+    return np.array(im)
+
+# %% ../../../whale_nbs/13_inference.ipynb #5ed24f14
+def matcher_named(
+    name: str,  # see `make_matcher`
+    config: ModelConfig,  # uses keypoints, verify and keypoint_size
+    folder=None,  # where its weights lie
+) -> Matcher:  # InferenceError for an unknown name, or without weights
+    "A matcher as the configuration wants it."
+    return make_matcher(
+        name, folder, config.keypoints, config.verify, config.keypoint_size
+    )
 
 # %% ../../../whale_nbs/13_inference.ipynb #872cf163
 def keypoint_fn(
     photos: pd.DataFrame,  # file, viewpoint; one row per image id
-    config: ModelConfig,  # uses input_size, portrait, mirror_left and matcher
+    config: ModelConfig,  # uses portrait and mirror_left
+    matcher: Matcher,
 ) -> Callable:  # image id -> Keypoints
-    "Finds the keypoints of a photo, once."
-    size = [round(384 * s / max(config.input_size)) for s in config.input_size]
-    detect = keypoint_detector(config)
+    "Finds the keypoints of a photo, once; one that cannot be read has none."
+    pixels = matcher.size or max(config.input_size)
 
     @lru_cache(None)
     def keypoints(image_id):
         file = photos.file[image_id]
-        return detect(read_photo(file, photos.viewpoint[image_id], config, size))
+        try:
+            photo = read_for_matching(file, photos.viewpoint[image_id], config, pixels)
+        except Exception as e:  # decoders raise whatever they like; all of it: no photo
+            logger.warning(f"{Path(file).name} has no keypoints: {e}")
+            photo = np.zeros((64, 64, 3), np.uint8)
+        return matcher.detect(photo)
 
     return keypoints
+
+# %% ../../../whale_nbs/13_inference.ipynb #bb3c2175
+class Views(NamedTuple):
+    "The local descriptors of a photo, at each size and in its mirror image."
+
+    views: list  # of float16 (1, cells, dims + 3)
+
+    @torch.inference_mode()
+    def compare(self, others: list) -> np.ndarray:  # (others,), at most 1
+        "How well they are found again in other photos."
+        theirs = zip(*(other.views for other in others))
+        found = [
+            local_similarity(x.float(), torch.cat(some).float())[0]
+            for x, some in zip(self.views, theirs)
+        ]
+        return torch.stack(found).mean(0).numpy()
+
+# %% ../../../whale_nbs/13_inference.ipynb #3537959c
+class Points(NamedTuple):
+    "The keypoints of a photo, and how they are compared."
+
+    matcher: Matcher
+    keypoints: Keypoints
+    image_id: str
+    known: dict  # scores of pairs of photos, shared by all of them
+
+    def compare(self, others: list) -> np.ndarray:  # (others,), from 0 to 1
+        "How well they are found again in other photos; each pair is compared once."
+        pairs = [frozenset([self.image_id, o.image_id]) for o in others]
+        new = {p: o.keypoints for p, o in zip(pairs, others) if p not in self.known}
+        scores = self.matcher.scores(self.keypoints, list(new.values()))
+        self.known.update(zip(new, scores))
+        return np.array([self.known[p] for p in pairs])
+
+# %% ../../../whale_nbs/13_inference.ipynb #b08e1f16
+def one_feature_fn(
+    name: str,  # of a matcher
+    photos: pd.DataFrame,  # file, viewpoint; one row per image id
+    config: ModelConfig,
+    local,  # of `Embedded`, for the matcher local
+    folder,  # where weights of matchers lie
+) -> Callable:  # image id -> Views or Points
+    "What one matcher needs to know of a photo."
+    if name == "local":
+        row = {image_id: i for i, image_id in enumerate(photos.index)}
+        return lambda image_id: Views([view[[row[image_id]]] for view in local])
+    matcher = matcher_named(name, config, folder)
+    keypoints = keypoint_fn(photos, config, matcher)
+    known = {}
+    return lambda image_id: Points(matcher, keypoints(image_id), image_id, known)
 
 # %% ../../../whale_nbs/13_inference.ipynb #a384782f
 def local_feature_fn(
     photos: pd.DataFrame,  # file, viewpoint; one row per image id
     config: ModelConfig,  # uses shortlist and matcher
-    local=(),  # of `Embedded`, where the matcher is local
+    local=(),  # of `Embedded`, for the matcher local
+    folder=None,  # where weights of matchers lie
 ) -> Optional[
     Callable
-]:  # image id -> Keypoints, or list of (1, cells, dims + 3); None without a shortlist
+]:  # image id -> Views or Points of each matcher; None without a shortlist
     "What is needed to compare photos closely."
-    if not config.shortlist:
+    uses_local_descriptors(config)
+    names = matchers_of(config)
+    parts = [one_feature_fn(name, photos, config, local, folder) for name in names]
+    if not parts:
         return None
-    if not uses_local_descriptors(config):
-        return keypoint_fn(photos, config)
-    row = {image_id: i for i, image_id in enumerate(photos.index)}
-    return lambda image_id: [view[[row[image_id]]] for view in local]
+    return lambda image_id: [part(image_id) for part in parts]
 
 # %% ../../../whale_nbs/13_inference.ipynb #147ded8c
 class Features(NamedTuple):
@@ -1194,43 +1294,38 @@ def extract_features(
     **options,  # of `Run`
 ) -> Features:
     "All that a ranking needs to know of photos, each read once."
-    config = models[0].config
-    local = uses_local_descriptors(config)
+    first = models[0]
+    local = uses_local_descriptors(first.config)
     found = embed_models(photos.file, photos.viewpoint, models, local, **options)
     vectors = pd.DataFrame(found.vectors, index=photos.index)
-    return Features(vectors, local_feature_fn(photos, config, found.local))
+    local_fn = local_feature_fn(photos, first.config, found.local, first.net.folder)
+    return Features(vectors, local_fn)
 
 # %% ../../../whale_nbs/13_inference.ipynb #bf7679a7
-@torch.inference_mode()
 def local_similarities(
-    a,  # of `local_feature_fn`, for one photo
+    a: list,  # of `local_feature_fn`, for one photo
     others: list,  # the same for others
-) -> np.ndarray:  # one number for each of the others, at most 1
-    "How well photos agree, by their local features."
-    if isinstance(a, tuple):
-        return np.array([local_features.inlier_score(a, b) for b in others])
-    views = []
-    for x, theirs in zip(a, zip(*others)):
-        views.append(local_similarity(x.float(), torch.cat(theirs).float())[0])
-    return torch.stack(views).mean(0).numpy()
+) -> np.ndarray:  # (matchers, others), at most 1
+    "How well photos agree, by each of their local features."
+    return np.array([x.compare(theirs) for x, theirs in zip(a, zip(*others))])
 
 # %% ../../../whale_nbs/13_inference.ipynb #634516ba
 def match_closely(
     found: Ranked,  # of `rank`
     images: list,  # image ids of the queries
     database: list,  # image ids of the database
-    ranking: RankingConfig,  # uses local_weight
+    ranking: RankingConfig,  # uses matcher and local_weight
     local_fn: Callable,  # of `local_feature_fn`
 ) -> Ranked:
     "Compare the shortlist by local features."
+    weights = local_weights(ranking)
 
     def local(i, rows):
         others = [local_fn(database[p]) for p in rows]
-        return local_similarities(local_fn(images[i]), others)
+        return np.average(local_similarities(local_fn(images[i]), others), 0, weights)
 
-    weight = ranking.local_weight or 0.5
     similarity, indices = match_shortlist(
-        2 * found.scores - 1, found.indices, local, weight
+        2 * found.scores - 1, found.indices, local, sum(weights)
     )
     return Ranked(np.where(indices >= 0, (1 + similarity) / 2, 0), indices)
 

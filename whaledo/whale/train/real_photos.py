@@ -29,11 +29,12 @@ from ..evaluate.evaluation import evaluate
 from ..model.config import ModelConfig
 from whaledo.whale.model.inference import (
     keypoint_fn,
+    matcher_named,
     rank_scenario,
     save_model,
 )
 from ..model.pretrained import find_start, start_model
-from ..model.ranking import inlier_score
+
 
 # %% ../../../whale_nbs/35_real_photos.ipynb #0ccf56a2
 def hold_out(
@@ -124,18 +125,21 @@ def rank_by_inliers(
 # %% ../../../whale_nbs/35_real_photos.ipynb #8c07be81
 def keypoint_ranking(
     df,  # survey of the exam
-    config: ModelConfig,  # how photos are read: input_size, portrait, mirror_left
+    config: ModelConfig,  # how photos are read and compared: portrait, mirror_left, keypoints ...
+    name: str = "rootsift",  # of the matcher
+    folder=None,  # with its weights
 ) -> KeypointRanking:
-    "Rank by RootSIFT and RANSAC alone."
+    "Rank by keypoints alone."
     start = time.perf_counter()
-    keypoints = keypoint_fn(df.set_index("image_id"), config)
+    matcher = matcher_named(name, config, folder)
+    keypoints = keypoint_fn(df.set_index("image_id"), config, matcher)
     for i in df.image_id:
         keypoints(i)
     cost = 1000 * (time.perf_counter() - start) / len(df)
 
     @lru_cache(None)
     def score(a, b):
-        return inlier_score(keypoints(a), keypoints(b))
+        return matcher.score(keypoints(a), keypoints(b))
 
     return KeypointRanking(partial(rank_by_inliers, score=score), cost)
 

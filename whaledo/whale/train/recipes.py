@@ -170,6 +170,10 @@ FROZEN = TrainingConfig(
     epochs=0,
     flank_as_identity=None,
     start="efficientnet-lite2",
+    shortlist=100,
+    matcher="aliked-t16",
+    keypoint_size=512,
+    local_weight=10.0,
 )
 
 # %% ../../../whale_nbs/30_losses_and_recipes.ipynb #1f78c4f3
