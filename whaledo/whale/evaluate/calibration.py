@@ -15,7 +15,7 @@ __all__ = ['NAMES', 'SIGNALS', 'HEAVIEST', 'uncalibrated', 'returned_rows', 'fea
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Optional
 
 import numpy as np
 import pandas as pd
@@ -629,18 +629,18 @@ def calibrate(
     wrong_splits: float = 0.1,  # share of known whales that may be called new
     seed: int = 0,  # of the scenarios
     least: int = 20,  # whales asked for
+    found: Optional[Features] = None,  # of `extract_features`, where they are known
 ) -> dict:  # local_weight, calibration, open_set_threshold, as written into config.json
     "Fit weights, calibration and the threshold for new whales, and write them into the model's config.json."
     models = load_for_calibration(folder)
-    found = extract_features(df.set_index("image_id"), models)
+    found = found or extract_features(df.set_index("image_id"), models)
     scenarios = standard_scenarios(df, seed)
     ranking = weighed(found, df, scenarios, models[0].config, seed)
     rows = returned_rows(found, df, scenarios, ranking) if scenarios else pd.DataFrame()
     require_min_identities(df, rows, least)
     fit = fit_calibration(rows)
     threshold = chosen_threshold(found, df, ranking, fit, wrong_splits, seed)
-    changes = dict(calibration=fit, open_set_threshold=threshold)
-    changes["local_weight"] = ranking.local_weight
+    changes = dict(calibration=fit, open_set_threshold=threshold, local_weight=ranking.local_weight)
     write_config(folder, **changes)
     return changes
 

@@ -6,11 +6,12 @@
 __all__ = ['WRAPPINGS', 'PHOTO_KEYS', 'IMAGENET', 'CLIP_SIZES', 'FORMS', 'TABLES', 'WEIGHTS', 'HEAD_WORDS', 'unwrapped',
            'read_pickle', 'read_tensors', 'best_prefix', 'without_prefix', 'translation', 'classifier_prefixes',
            'fit_backbone', 'photo_keys', 'from_timm', 'from_run', 'from_miewid', 'clip_name', 'from_open_clip',
-           'described', 'Start', 'header_of', 'describe_file', 'start_from_folder', 'fetched', 'start_from_hub',
-           'hub_name', 'start_from_path', 'find_start', 'of_architecture', 'refuse_another_network', 'is_hub_name',
-           'without_hub_name', 'with_start', 'head_tensors', 'fit_head', 'fit_heads', 'start_model']
+           'described', 'Start', 'header_of', 'describe_file', 'licence_of', 'start_from_folder', 'fetched',
+           'first_line', 'start_from_hub', 'hub_name', 'start_from_path', 'find_start', 'of_architecture',
+           'refuse_another_network', 'is_hub_name', 'without_hub_name', 'with_start', 'head_tensors', 'fit_head',
+           'fit_heads', 'start_model']
 
-# %% ../../../whale_nbs/14_pretrained.ipynb #2bebe9af
+# %% ../../../whale_nbs/14_pretrained.ipynb #a2388443
 import os
 import sys
 from collections.abc import Callable
@@ -25,7 +26,7 @@ from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 from loguru import logger
 from torch import nn
 
-# %% ../../../whale_nbs/14_pretrained.ipynb #031c47f3
+# %% ../../../whale_nbs/14_pretrained.ipynb #09da6bbd
 from whaledo.whale.model.config import (
     InferenceError,
     ModelConfig,
@@ -43,10 +44,10 @@ from whaledo.whale.model.inference import (
     todays_name,
 )
 
-# %% ../../../whale_nbs/14_pretrained.ipynb #b4bb42f1
+# %% ../../../whale_nbs/14_pretrained.ipynb #5798c07c
 WRAPPINGS = ("state_dict_ema", "model_ema", "state_dict", "model_state_dict", "model")
 
-# %% ../../../whale_nbs/14_pretrained.ipynb #afc362e5
+# %% ../../../whale_nbs/14_pretrained.ipynb #9e9f1fab
 def unwrapped(
     found,  # what a file holds
 ) -> dict:  # name -> tensor
@@ -58,7 +59,7 @@ def unwrapped(
         found = inner[0]
     return {}
 
-# %% ../../../whale_nbs/14_pretrained.ipynb #f8e7665d
+# %% ../../../whale_nbs/14_pretrained.ipynb #e1cb9427
 def read_pickle(
     file,  # a .bin, .pth or .pt file
 ) -> (
@@ -75,7 +76,7 @@ def read_pickle(
             f"{file} is no file of tensors alone ({why}): save its state_dict anew, best as .safetensors."
         ) from None
 
-# %% ../../../whale_nbs/14_pretrained.ipynb #3ea8117b
+# %% ../../../whale_nbs/14_pretrained.ipynb #ec83b2a7
 def read_tensors(
     file,  # .safetensors, or a pickle
 ) -> dict:  # name -> tensor; InferenceError if there are none
@@ -86,7 +87,7 @@ def read_tensors(
         raise InferenceError(f"{file} holds no tensors: give the file of the weights.")
     return {todays_name(name): tensor for name, tensor in weights.items()}
 
-# %% ../../../whale_nbs/14_pretrained.ipynb #a192052e
+# %% ../../../whale_nbs/14_pretrained.ipynb #75168fe9
 def best_prefix(
     weights: dict,  # name -> tensor
     wanted: set,  # names
@@ -101,7 +102,7 @@ def best_prefix(
                 found[prefix] = found.get(prefix, 0) + 1
     return max(found, key=found.get, default="")
 
-# %% ../../../whale_nbs/14_pretrained.ipynb #49fbb4d4
+# %% ../../../whale_nbs/14_pretrained.ipynb #edda92d7
 def without_prefix(
     weights: dict,  # name -> tensor
     wanted: set,  # names
@@ -111,7 +112,7 @@ def without_prefix(
     own = [name for name in weights if name.startswith(prefix)]
     return {name[len(prefix) :]: weights[name] for name in own}
 
-# %% ../../../whale_nbs/14_pretrained.ipynb #7388c852
+# %% ../../../whale_nbs/14_pretrained.ipynb #01afade2
 def translation(
     backbone: nn.Module,  # of timm
 ) -> Callable:  # (weights, backbone) -> weights
@@ -119,7 +120,7 @@ def translation(
     module = sys.modules[type(backbone).__module__]
     return getattr(module, "checkpoint_filter_fn", lambda weights, backbone: weights)
 
-# %% ../../../whale_nbs/14_pretrained.ipynb #97ce48bd
+# %% ../../../whale_nbs/14_pretrained.ipynb #2bc14df0
 def classifier_prefixes(
     backbone: nn.Module,  # of timm
 ) -> tuple:  # such as ("fc.",)
@@ -128,7 +129,7 @@ def classifier_prefixes(
     names = [names] if isinstance(names, str) else names
     return tuple(f"{name}." for name in names)
 
-# %% ../../../whale_nbs/14_pretrained.ipynb #746b2af8
+# %% ../../../whale_nbs/14_pretrained.ipynb #4a56a55e
 def fit_backbone(
     backbone: nn.Module,  # gets the weights
     weights: dict,  # name -> tensor
@@ -146,7 +147,7 @@ def fit_backbone(
     own = {k: v for k, v in own.items() if not k.startswith(heads)}
     load_strict(backbone, own, file)
 
-# %% ../../../whale_nbs/14_pretrained.ipynb #40101cb5
+# %% ../../../whale_nbs/14_pretrained.ipynb #a5cb4aa3
 PHOTO_KEYS = ("mean", "std", "interpolation")
 
 
@@ -157,7 +158,7 @@ def photo_keys(
     found = {key: cfg[key] for key in PHOTO_KEYS if cfg.get(key)}
     return {k: list(v) if isinstance(v, tuple) else v for k, v in found.items()}
 
-# %% ../../../whale_nbs/14_pretrained.ipynb #a2dfbc1f
+# %% ../../../whale_nbs/14_pretrained.ipynb #953f2103
 def from_timm(
     values: dict,  # of timm's config.json
 ) -> dict:  # of keys of ModelConfig
@@ -168,7 +169,7 @@ def from_timm(
     cfg = values.get("pretrained_cfg", values)
     return name | photo_keys(cfg)
 
-# %% ../../../whale_nbs/14_pretrained.ipynb #60b2d831
+# %% ../../../whale_nbs/14_pretrained.ipynb #2bcccfcc
 def from_run(
     values: dict,  # of a config.json of this project
 ) -> dict:  # of keys of ModelConfig
@@ -180,7 +181,7 @@ def from_run(
         found.pop("local_dims", None)
     return found
 
-# %% ../../../whale_nbs/14_pretrained.ipynb #bb4a023c
+# %% ../../../whale_nbs/14_pretrained.ipynb #2e236593
 IMAGENET = dict(mean=[0.485, 0.456, 0.406], std=[0.229, 0.224, 0.225])
 
 
@@ -190,10 +191,10 @@ def from_miewid(
     "What MiewID says of itself; its makers used ImageNet's colours and a generalised mean."
     return dict(backbone=values["model_name"], backbone_args={}, pool="gem") | IMAGENET
 
-# %% ../../../whale_nbs/14_pretrained.ipynb #cc5f576e
+# %% ../../../whale_nbs/14_pretrained.ipynb #5fc32156
 CLIP_SIZES = {384: "small", 512: "medium", 768: "base", 1024: "large", 1280: "huge"}
 
-# %% ../../../whale_nbs/14_pretrained.ipynb #9463690d
+# %% ../../../whale_nbs/14_pretrained.ipynb #416c5a14
 def clip_name(
     values: dict,  # model_cfg of OpenCLIP
 ) -> str:  # of timm
@@ -205,7 +206,7 @@ def clip_name(
     size = CLIP_SIZES.get(tower["width"], tower["width"])
     return f"vit_{size}_patch{tower['patch_size']}_clip_{quick}{tower['image_size']}"
 
-# %% ../../../whale_nbs/14_pretrained.ipynb #232271f5
+# %% ../../../whale_nbs/14_pretrained.ipynb #739c406d
 def from_open_clip(
     values: dict,  # of open_clip_config.json
 ) -> dict:  # of keys of ModelConfig
@@ -213,7 +214,7 @@ def from_open_clip(
     look = photo_keys(values.get("preprocess_cfg", {}))
     return dict(backbone=clip_name(values["model_cfg"]), backbone_args={}) | look
 
-# %% ../../../whale_nbs/14_pretrained.ipynb #3f4298aa
+# %% ../../../whale_nbs/14_pretrained.ipynb #c5c4b3a4
 FORMS = {
     "backbone": from_run,
     "architecture": from_timm,
@@ -221,7 +222,7 @@ FORMS = {
     "model_cfg": from_open_clip,
 }
 
-# %% ../../../whale_nbs/14_pretrained.ipynb #1d5e0fa4
+# %% ../../../whale_nbs/14_pretrained.ipynb #c724b225
 def described(
     values: dict,  # of a config.json
     source,  # where it comes from, for the message
@@ -234,15 +235,16 @@ def described(
         )
     return form(values)
 
-# %% ../../../whale_nbs/14_pretrained.ipynb #b280f747
+# %% ../../../whale_nbs/14_pretrained.ipynb #0210b61c
 class Start(NamedTuple):
     "Weights that a network starts from."
 
     file: Optional[Path] = None  # of tensors; None: random ones
     description: dict = {}  # keys of ModelConfig; empty: the file says nothing
     name: str = ""  # for the record
+    licence: str = ""  # of the weights; empty: nobody said
 
-# %% ../../../whale_nbs/14_pretrained.ipynb #ed7edca4
+# %% ../../../whale_nbs/14_pretrained.ipynb #2e8815ac
 TABLES = ("config.json", "open_clip_config.json")
 WEIGHTS = (
     "weights.safetensors",
@@ -252,7 +254,7 @@ WEIGHTS = (
     "open_clip_pytorch_model.bin",
 )
 
-# %% ../../../whale_nbs/14_pretrained.ipynb #661e3c3b
+# %% ../../../whale_nbs/14_pretrained.ipynb #ddde6674
 def header_of(
     file: Path,  # .safetensors
 ) -> dict:  # empty: it says nothing
@@ -267,7 +269,7 @@ def header_of(
             values[key] = json.loads(values[key])
     return from_timm(values) if "architecture" in values else {}
 
-# %% ../../../whale_nbs/14_pretrained.ipynb #f5f339d6
+# %% ../../../whale_nbs/14_pretrained.ipynb #ff0b2cbd
 def describe_file(
     file: Path,  # of tensors
 ) -> dict:  # of keys of ModelConfig; empty: nothing is known
@@ -280,7 +282,17 @@ def describe_file(
         return {}
     return described(read_json(table), table)
 
-# %% ../../../whale_nbs/14_pretrained.ipynb #7d7bbfe6
+# %% ../../../whale_nbs/14_pretrained.ipynb #6627036f
+def licence_of(
+    table,  # config.json; need not exist
+) -> str:  # empty: nobody said
+    "The licence of published weights, where the table beside them says it."
+    values = read_json(table) if Path(table).exists() else {}
+    return (
+        values.get("licence") or values.get("pretrained_cfg", {}).get("license") or ""
+    )
+
+# %% ../../../whale_nbs/14_pretrained.ipynb #6719dc48
 def start_from_folder(
     folder: Path,  # InferenceError when it holds no weights
 ) -> Start:
@@ -290,9 +302,10 @@ def start_from_folder(
         raise InferenceError(
             f"{folder} holds no weights: it should have one of {', '.join(WEIGHTS)}."
         )
-    return Start(file, describe_file(file), folder.name)
+    licence = licence_of(folder / "config.json")
+    return Start(file, describe_file(file), folder.name, licence)
 
-# %% ../../../whale_nbs/14_pretrained.ipynb #c93d54a0
+# %% ../../../whale_nbs/14_pretrained.ipynb #fcc60a8b
 def fetched(
     repository: str,  # owner/name, or owner/name@revision
     names,  # files, the likeliest first
@@ -313,7 +326,14 @@ def fetched(
         raise unreachable
     return None
 
-# %% ../../../whale_nbs/14_pretrained.ipynb #0ca3f00c
+# %% ../../../whale_nbs/14_pretrained.ipynb #66941927
+def first_line(
+    e: Exception,
+) -> str:
+    "What an error says, without what follows."
+    return str(e).split("\n")[0]
+
+# %% ../../../whale_nbs/14_pretrained.ipynb #2a77f79f
 def start_from_hub(
     repository: str,  # owner/name, or owner/name@revision
     **where,  # endpoint and cache_dir, of `hf_hub_download`
@@ -324,18 +344,18 @@ def start_from_hub(
         table = fetched(repository, TABLES, **where)
         file = fetched(repository, WEIGHTS, **where)
     except (OSError, ValueError) as e:
-        why = str(e).split("\n")[0]
         raise InferenceError(
-            f"hf-hub:{repository} cannot be fetched ({why}): check name and network, "
+            f"hf-hub:{repository} cannot be fetched ({first_line(e)}): check name and network, "
             "or give a local file; `whaledo weights list` names weights that need no hub."
         ) from None
     if table is None or file is None:
         raise InferenceError(
             f"hf-hub:{repository} holds no weights with a name of these: {', '.join(WEIGHTS)}."
         )
-    return Start(file, described(read_json(table), table), f"hf-hub:{repository}")
+    found = described(read_json(table), table)
+    return Start(file, found, f"hf-hub:{repository}", licence_of(table))
 
-# %% ../../../whale_nbs/14_pretrained.ipynb #773b43fd
+# %% ../../../whale_nbs/14_pretrained.ipynb #e4e59b9d
 def hub_name(
     backbone: str,  # of timm, with or without a tag
 ) -> str:  # owner/name; InferenceError when timm publishes no weights for it
@@ -349,7 +369,7 @@ def hub_name(
         )
     return cfg.hf_hub_id
 
-# %% ../../../whale_nbs/14_pretrained.ipynb #8736698c
+# %% ../../../whale_nbs/14_pretrained.ipynb #14208dad
 def start_from_path(
     path: Path,  # of a file or a folder
 ) -> Start:  # InferenceError when there is nothing
@@ -363,7 +383,7 @@ def start_from_path(
         )
     return Start(path, describe_file(path), path.name)
 
-# %% ../../../whale_nbs/14_pretrained.ipynb #da1b3f2d
+# %% ../../../whale_nbs/14_pretrained.ipynb #6ea11c15
 def find_start(
     # False or None: random; True or "hub": timm's own; "hf-hub:owner/name"; a file; a folder
     pretrained,
@@ -378,7 +398,7 @@ def find_start(
         return start_from_hub(str(pretrained).split(":", 1)[1])
     return start_from_path(Path(pretrained))
 
-# %% ../../../whale_nbs/14_pretrained.ipynb #a630b2d9
+# %% ../../../whale_nbs/14_pretrained.ipynb #e683577e
 def of_architecture(
     backbone: str,  # of timm
 ) -> dict:  # of keys of ModelConfig
@@ -388,7 +408,7 @@ def of_architecture(
         cfg.to_dict() if cfg else {}
     )
 
-# %% ../../../whale_nbs/14_pretrained.ipynb #dccebc1c
+# %% ../../../whale_nbs/14_pretrained.ipynb #c3c13930
 def refuse_another_network(
     start: Start,
     backbone: Optional[str],  # that the user named; None: none
@@ -401,14 +421,14 @@ def refuse_another_network(
             "leave BACKBONE out, or give other weights."
         )
 
-# %% ../../../whale_nbs/14_pretrained.ipynb #11929092
+# %% ../../../whale_nbs/14_pretrained.ipynb #e78a4371
 def is_hub_name(
     backbone: str,  # that a user named
 ) -> bool:
     "Does it name published weights and not only a network of timm?"
     return backbone.startswith("hf-hub:")
 
-# %% ../../../whale_nbs/14_pretrained.ipynb #19f0baab
+# %% ../../../whale_nbs/14_pretrained.ipynb #feddd55b
 def without_hub_name(
     said: dict,  # keys of ModelConfig
 ) -> dict:
@@ -416,7 +436,7 @@ def without_hub_name(
     named = "backbone" in said and is_hub_name(said["backbone"])
     return {k: v for k, v in said.items() if not (named and k == "backbone")}
 
-# %% ../../../whale_nbs/14_pretrained.ipynb #37e6215d
+# %% ../../../whale_nbs/14_pretrained.ipynb #3adcbe4e
 def with_start(
     config: ModelConfig,  # or a recipe
     start: Start,
@@ -436,10 +456,10 @@ def with_start(
         )
     return config.replace(**(found | said))
 
-# %% ../../../whale_nbs/14_pretrained.ipynb #9c60077a
+# %% ../../../whale_nbs/14_pretrained.ipynb #2f53637e
 HEAD_WORDS = {"bn.": "neck.", "pooling.": "pool."}  # MiewID's
 
-# %% ../../../whale_nbs/14_pretrained.ipynb #2745f27c
+# %% ../../../whale_nbs/14_pretrained.ipynb #d01cf0e3
 def head_tensors(
     weights: dict,  # name -> tensor
 ) -> dict:  # head -> name -> tensor
@@ -452,7 +472,7 @@ def head_tensors(
         found.setdefault(head, {})[rest] = tensor
     return found
 
-# %% ../../../whale_nbs/14_pretrained.ipynb #0307f304
+# %% ../../../whale_nbs/14_pretrained.ipynb #d2f3865f
 def fit_head(
     module: nn.Module,  # gets the weights
     tensors: dict,  # name -> tensor
@@ -465,7 +485,7 @@ def fit_head(
         module.load_state_dict({k: tensors.get(k, own[k]) for k in own})
     return bool(counted) and fits
 
-# %% ../../../whale_nbs/14_pretrained.ipynb #e03cff49
+# %% ../../../whale_nbs/14_pretrained.ipynb #d67605dc
 def fit_heads(
     net: EmbeddingNet,  # gets the weights
     weights: dict,  # name -> tensor
@@ -477,7 +497,7 @@ def fit_heads(
     taken = [h for h in heads if h in found and fit_head(heads[h], found[h])]
     return taken
 
-# %% ../../../whale_nbs/14_pretrained.ipynb #9da823c3
+# %% ../../../whale_nbs/14_pretrained.ipynb #5e2a0293
 def start_model(
     config: ModelConfig,  # of `with_start`
     start: Start = Start(),
