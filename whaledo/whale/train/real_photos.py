@@ -35,7 +35,6 @@ from whaledo.whale.model.inference import (
 )
 from ..model.pretrained import find_start, start_model
 
-
 # %% ../../../whale_nbs/35_real_photos.ipynb #0ccf56a2
 def hold_out(
     df,  # labelled survey
