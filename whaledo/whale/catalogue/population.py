@@ -9,9 +9,9 @@ __all__ = ['TIMES', 'PERIODS', 'PERIOD_NAMES', 'COUNTS', 'LEVELS', 'MARKS', 'tak
            'tensor', 'Derivatives', 'derivatives', 'newton_step', 'Descent', 'minimise', 'starts', 'Fit', 'fit',
            'design_of', 'model_of', 'quantities', 'names_of', 'Deltas', 'deltas', 'intervals', 'popan', 'resample',
            'by_chapman', 'by_popan', 'estimates', 'bootstrap', 'percentiles', 'misidentify', 'extrapolate',
-           'more_errors', 'at_levels', 'Corrected', 'corrected', 'plot_extrapolation', 'wilson', 'covers',
-           'coverage_chapman', 'entries_of', 'Found', 'rows_of_coverage', 'Scenario', 'simulate_scenario',
-           'coverage_popan', 'coverage_errors', 'plot_coverage', 'count_whales']
+           'more_errors', 'at_levels', 'Corrected', 'corrected', 'plot_extrapolation', 'covers', 'coverage_chapman',
+           'entries_of', 'Found', 'rows_of_coverage', 'Scenario', 'simulate_scenario', 'coverage_popan',
+           'coverage_errors', 'plot_coverage', 'count_whales']
 
 # %% ../../../whale_nbs/45_population.ipynb #62b3bbb0
 from dataclasses import dataclass
@@ -25,6 +25,7 @@ import seaborn as sns
 import torch
 from matplotlib.ticker import PercentFormatter
 from scipy.special import expit, logit
+from scipy.stats import binomtest
 from torch.func import grad, hessian, jacrev, vmap
 
 from ...files import InputError
@@ -782,19 +783,6 @@ def plot_extrapolation(
     ax.legend(frameon=False)
     return ax
 
-# %% ../../../whale_nbs/45_population.ipynb #425c5736
-def wilson(
-    hit: float,  # share
-    n: int,  # of so many
-) -> Interval:
-    "95 % interval of a share (Wilson 1927)."
-    z = 1.96
-    middle = hit + z * z / 2 / n
-    wide = z * np.sqrt(hit * (1 - hit) / n + z * z / 4 / n / n)
-    return Interval(
-        (middle - wide) / (1 + z * z / n), (middle + wide) / (1 + z * z / n)
-    )
-
 # %% ../../../whale_nbs/45_population.ipynb #f01a91b2
 def covers(
     low,
@@ -805,11 +793,10 @@ def covers(
 ) -> dict:
     "How often an interval holds the truth."
     n = len(low)
-    hit = ((low <= truth) & (truth <= high)).mean()
-    out = dict(
-        populations=n, truth=np.mean(truth), estimate=np.mean(estimate), coverage=hit
-    )
-    ends = wilson(hit, n)
+    hits = int(np.sum((low <= truth) & (truth <= high)))
+    out = dict(populations=n, truth=np.mean(truth), estimate=np.mean(estimate))
+    out["coverage"] = hits / n
+    ends = binomtest(hits, n).proportion_ci(method="wilson")
     return out | dict(coverage_low=ends.low, coverage_high=ends.high)
 
 # %% ../../../whale_nbs/45_population.ipynb #3417b546
