@@ -597,7 +597,7 @@ def weighed(
     seed: int,
 ) -> ModelConfig:  # with the weights that rank better
     "A configuration whose local similarities count as much as was measured."
-    if not ranking.shortlist:
+    if not (ranking.shortlist and scenarios):
         return ranking
     rows = compared_rows(features, df, scenarios, ranking)
     before = local_weights(ranking)
