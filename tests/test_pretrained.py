@@ -89,7 +89,7 @@ def config_of(project):
 
 
 NAMES = ("BVRA/MegaDescriptor-T-224", "conservationxlabs/miewid-msv3")
-SMALL = "pixels=12000 input_size=[64,64] flip=false"
+SMALL = "pixels=12000 input_size=[64,64] flip=false shortlist=0"
 
 
 @pytest.mark.parametrize("name", NAMES)
