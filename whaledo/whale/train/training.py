@@ -935,7 +935,7 @@ def final_scores(
     seed: int,
 ) -> Optional[pd.Series]:  # mAP, low, high, top1 ...; None when there is nothing to ask
     "What the finished model is worth on whales kept out of training."
-    scenarios = standard_scenarios(check, seed, min_queries=1) if len(check) else []
+    scenarios = standard_scenarios(check, seed, min_queries=1)
     if not scenarios:
         return None
     rank_fn = partial(rank_scenario, ranking=config, local_fn=found.local_fn)
@@ -1000,15 +1000,14 @@ def finish_model(
     seed: int,
 ) -> None:
     "Calibrate a model, measure it, and write its card."
-    models = load_models(folder)
+    scores = None
     if len(check):
+        models = load_models(folder)
         found = extract_features(check.set_index("image_id", drop=False), models)
         calibrate_if_possible(folder, check, seed, found)
-    config = load_config(folder / "config.json")
-    scores = final_scores(config, check, found, seed) if len(check) else None
-    write_text(
-        folder / "README.md", model_card(read_json(folder / "config.json"), scores)
-    )
+        scores = final_scores(load_config(folder / "config.json"), check, found, seed)
+    card = model_card(read_json(folder / "config.json"), scores)
+    write_text(folder / "README.md", card)
 
 # %% ../../../whale_nbs/31_training.ipynb #14772833
 def demo_model(
