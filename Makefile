@@ -20,6 +20,7 @@ RECIPE         ?= small
 BACKBONE       ?=
 PRETRAINED     ?=
 CHANGE         ?=
+TRACKER        ?=
 EPOCHS         ?=
 SEED           ?= 0
 RECORD         ?=
@@ -39,7 +40,7 @@ help: ## print this menu
 	@echo "whaledo: recognise individual whales in survey photos"; echo
 	@grep -hE '^[a-z-]+:.*## ' Makefile | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
 	@echo; echo "  variables: CHALLENGE=$(CHALLENGE) DATA_DIR=$(DATA_DIR) SUBMISSION_DIR=$(SUBMISSION_DIR) ENGINE=$(ENGINE) LIMITS= SKIP_GPU=$(SKIP_GPU) OPEN_WALL=$(OPEN_WALL)"
-	@echo "             SURVEY_DIR= VALID=$(VALID) RECIPE=$(RECIPE) BACKBONE= PRETRAINED= CHANGE= EPOCHS= SEED=$(SEED) RECORD= PYTHON="
+	@echo "             SURVEY_DIR= VALID=$(VALID) RECIPE=$(RECIPE) BACKBONE= PRETRAINED= CHANGE= TRACKER= EPOCHS= SEED=$(SEED) RECORD= PYTHON="
 	@echo "             CATALOGUE=$(CATALOGUE) PHOTOS= MODEL=$(MODEL)"
 	@echo "             CPU_OR_GPU=$(CPU_OR_GPU) SUBMISSION_IMAGE= BASE_IMAGE= BUILD_OPTIONS="
 
@@ -100,8 +101,8 @@ scenarios: setup ## split your own photos: make scenarios SURVEY_DIR=my-photos D
 	@test -n "$(SURVEY_DIR)" || { echo "whaledo: name the folder of your photos: make scenarios SURVEY_DIR=my-photos DATA_DIR=data-mine" >&2; exit 2; }
 	$(WHALEDO) scenarios "$(SURVEY_DIR)" --data-dir $(DATA_DIR) --valid $(VALID) --seed $(SEED)
 
-train: setup ## train on DATA_DIR/train; RECIPE=demo|thorough|small|long|full|frozen, BACKBONE=, PRETRAINED=hub, a file, a run or a name of `whaledo weights list`
-	$(WHALEDO) train --data-dir $(DATA_DIR) --recipe $(RECIPE) --seed $(SEED) $(if $(BACKBONE),--backbone "$(BACKBONE)") $(if $(PRETRAINED),--pretrained "$(PRETRAINED)") $(if $(EPOCHS),--epochs $(EPOCHS)) $(if $(CHANGE),--change "$(CHANGE)")
+train: setup ## train on DATA_DIR/train; RECIPE=demo|thorough|small|long|full|frozen, BACKBONE=, PRETRAINED=hub, a file, a run or a name of `whaledo weights list`, TRACKER=tensorboard, wandb ...
+	$(WHALEDO) train --data-dir $(DATA_DIR) --recipe $(RECIPE) --seed $(SEED) $(if $(BACKBONE),--backbone "$(BACKBONE)") $(if $(PRETRAINED),--pretrained "$(PRETRAINED)") $(if $(EPOCHS),--epochs $(EPOCHS)) $(if $(CHANGE),--change "$(CHANGE)") $(if $(TRACKER),--tracker $(TRACKER))
 
 pack-quickstart pack-benchmark pack-submission: pack-%: setup
 	$(WHALEDO) pack --source $* $(RUN)
@@ -150,6 +151,9 @@ verify-podman: setup ## on a Debian machine without a registry: install Podman, 
 bench: setup ## time ranking, matching and rendering against the plain way, as ratios
 	$(WHALEDO) bench
 
+bench-gpu: setup ## photos a second of a training step on a graphics card, switch by switch, added to results/training_speed.csv
+	$(WHALEDO) bench-gpu
+
 clean: setup ## remove the zip and the outputs of runs, never data or weights
 	$(WHALEDO) clean $(RUN)
 
@@ -159,4 +163,4 @@ lock: .venv/bin/uv ## resolve runtime/requirements.in and settings.ini anew, as 
 
 .PHONY: help setup demo test lab export copies data scenarios train pack-quickstart pack-benchmark pack-submission pack-example \
         repack-submission test-submission audit-submission score report build pull test-container interact-container \
-        verify-podman match review bench clean lock
+        verify-podman match review bench bench-gpu clean lock

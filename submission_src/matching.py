@@ -7,7 +7,7 @@ __all__ = ['NO_PAIRS', 'VERIFY', 'MATCHERS', 'MATCHER_WEIGHTS', 'GROUP', 'Keypoi
            'root_sift', 'distances', 'nearest_pairs', 'affine_weights', 'alike_moves', 'soft_weights', 'unit_weights',
            'in_order', 'resized', 'keypoints_at', 'verified_pairs', 'ordered_pairs', 'saturated', 'Matcher',
            'draw_matches', 'weights_file', 'kornia_features', 'with_weights', 'as_tensor', 'aliked_detector',
-           'disk_detector', 'glue_side', 'lightglue_pairing', 'rootsift', 'aliked', 'disk', 'glued', 'outside_matchers',
+           'disk_detector', 'glue_side', 'lightglue_pairing', 'rootsift', 'aliked', 'disk', 'glued', 'outside',
            'find_factory', 'make_matcher']
 
 # %% ../../../whale_nbs/12_local_matching.ipynb #2f07f04c
@@ -448,11 +448,13 @@ MATCHER_WEIGHTS = {
 GROUP = "whaledo.matchers"
 
 
-def outside_matchers() -> dict:  # name -> entry point
-    "Matchers of other packages on this machine."
+def outside(
+    group: str,  # of entry points, such as GROUP
+) -> dict:  # name -> entry point
+    "What other packages on this machine add."
     found = entry_points()  # a dict of lists before Python 3.10
     ours = (
-        found.select(group=GROUP) if hasattr(found, "select") else found.get(GROUP, ())
+        found.select(group=group) if hasattr(found, "select") else found.get(group, ())
     )
     return {e.name: e for e in ours}
 
@@ -463,17 +465,17 @@ def find_factory(
     "What builds a matcher: one of MATCHERS, or of another package."
     if name in MATCHERS:
         return MATCHERS[name]
-    outside = outside_matchers()
-    known = [*MATCHERS, *outside]
-    if name not in outside:
+    others = outside(GROUP)
+    known = [*MATCHERS, *others]
+    if name not in others:
         raise InferenceError(
             f"matcher {name!r} is unknown{nearest(name, known)}; it is one of: {', '.join(known)}."
         )
     try:
-        return outside[name].load()
+        return others[name].load()
     except (ImportError, AttributeError) as e:
         raise InferenceError(
-            f"matcher {name}: {outside[name].value} cannot be imported ({e}); install its package again."
+            f"matcher {name}: {others[name].value} cannot be imported ({e}); install its package again."
         ) from None
 
 # %% ../../../whale_nbs/12_local_matching.ipynb #34b4beb5

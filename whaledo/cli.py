@@ -5,14 +5,14 @@
 # %% auto #0
 __all__ = ['app', 'weights', 'say', 'project', 'argument_comments', 'command', 'check_survey', 'data', 'scenarios',
            'list_weights', 'get_weights', 'value_of', 'changes_of', 'pick_recipe', 'install', 'install_model',
-           'tell_training', 'train', 'train_on', 'calibrate', 'ablate', 'pack', 'test_submission', 'audit', 'read_zip',
-           'sha12', 'result_row', 'score', 'report', 'remove', 'clean', 'call', 'build', 'pull', 'runtime_tests',
-           'test_container', 'interact', 'existing', 'NotWritten', 'keep_table', 'remarks', 'photos_at', 'take_in',
-           'catalogue_counts', 'import_photos', 'tell_counts', 'export_forms', 'export_photos', 'history',
-           'find_matches', 'tell_proposals', 'match_report', 'match', 'open_for', 'review', 'sightings', 'count',
-           'toy_submission', 'time_run', 'bench_sandbox', 'bench_rendering', 'tell_bench', 'tell_sandbox', 'bench',
-           'demo_data', 'demo_train', 'demo_pack', 'engine_fits', 'read_result', 'demo_run', 'demo_submission',
-           'demo_report', 'demo_folder', 'demo', 'main', 'failure', 'run']
+           'tell_training', 'hand_over', 'train', 'train_on', 'calibrate', 'ablate', 'pack', 'test_submission', 'audit',
+           'read_zip', 'sha12', 'result_row', 'score', 'report', 'remove', 'clean', 'call', 'build', 'pull',
+           'runtime_tests', 'test_container', 'interact', 'existing', 'NotWritten', 'keep_table', 'remarks',
+           'photos_at', 'take_in', 'catalogue_counts', 'import_photos', 'tell_counts', 'export_forms', 'export_photos',
+           'history', 'find_matches', 'tell_proposals', 'match_report', 'match', 'open_for', 'review', 'sightings',
+           'count', 'toy_submission', 'time_run', 'bench_sandbox', 'bench_rendering', 'tell_bench', 'tell_sandbox',
+           'bench', 'bench_gpu', 'demo_data', 'demo_train', 'demo_pack', 'engine_fits', 'read_result', 'demo_run',
+           'demo_submission', 'demo_report', 'demo_folder', 'demo', 'main', 'failure', 'run']
 
 # %% ../nbs/90_cli.ipynb #8bdc0a2b
 import ast
@@ -218,7 +218,7 @@ def install(run: Path, folder: Path, files: list):
     for name in files:
         shutil.copyfile(run / name, folder / name)
 
-
+# %% ../nbs/90_cli.ipynb #b60e0aa6
 def install_model(run: Path, folder: Path):
     "The same for a model and the weights of its matchers; those of a former one go."
     weights = [f.name for f in run.glob("*.safetensors")]
@@ -245,6 +245,15 @@ def tell_training(run: Path) -> dict:  # config.json
         )
     return config
 
+# %% ../nbs/90_cli.ipynb #9892a3ae
+def hand_over(
+    run: Path,  # a finished run
+) -> dict:  # what `train` says
+    "Put a model where `make pack-submission` takes it from."
+    install_model(run, project() / "submission_src")
+    config = tell_training(run)
+    return dict(run=str(run), validation=config["validation"])
+
 # %% ../nbs/90_cli.ipynb #69d6e012
 @command
 def train(
@@ -256,24 +265,24 @@ def train(
     epochs: int = None,  # instead of those of the recipe
     seed: int = None,  # instead of that of the recipe
     change: str = "",  # other keys of the recipe: "lr=.001 mean=[.5,.5,.5]"
+    tracker: str = "",  # follow the run with tensorboard, wandb, mlflow, trackio ...
 ):
     "Train a model, or finish training it, and put its weights into submission_src/."
     name = data_dir.resolve().name
     run = run or project() / "runs" / name
     named = dict(backbone=backbone or None, epochs=epochs, seed=seed)
     said = changes_of(change) | {k: v for k, v in named.items() if v is not None}
-    train_on(data_dir / "train", run, pick_recipe(recipe), pretrained, name, said)
-    install_model(run, project() / "submission_src")
-    config = tell_training(run)
-    return dict(run=str(run), validation=config["validation"])
+    how = dict(name=name, said=said, tracker=tracker)
+    train_on(data_dir / "train", run, pick_recipe(recipe), pretrained, **how)
+    return hand_over(run)
 
 # %% ../nbs/90_cli.ipynb #4f3ad950
-def train_on(survey: Path, run: Path, recipe, pretrained: str, name: str, said: dict):
+def train_on(survey: Path, run: Path, recipe, pretrained: str, **how):
     "Train on a labelled survey folder."
     from whaledo.whale.data.survey import load_survey
     from whaledo.whale.train.training import train
 
-    train(load_survey(survey), run, recipe, pretrained, name=name, said=said)
+    train(load_survey(survey), run, recipe, pretrained, **how)
 
 # %% ../nbs/90_cli.ipynb #e9a0060b
 @command
@@ -935,6 +944,25 @@ def bench():
     return dict(
         ranking=ranking, matching=matching, sandbox=sandbox, rendering=rendering
     )
+
+# %% ../nbs/90_cli.ipynb #24090c63
+@command
+def bench_gpu(
+    steps: int = 20,  # timed, of each way
+    results: Path = Path("results/training_speed.csv"),  # rows are added to it
+):
+    "Time a training step on this machine's graphics card, switch by switch."
+    import torch
+
+    from whaledo.provenance import append_row
+    from whaledo.whale.training_bench import bench_training
+
+    if not torch.cuda.is_available():
+        raise InputError("There is no graphics card here; `make bench` times the rest.")
+    table = bench_training(steps=steps)
+    print(table.drop(columns=["commit", "hardware"]).to_string(index=False))
+    for _, row in table.iterrows():
+        append_row(results, row.to_dict())
 
 # %% ../nbs/90_cli.ipynb #77cb61a1
 def demo_data(c, data_dir: Path, seed: int, size: int, run: Path):

@@ -5,14 +5,15 @@
 # %% auto #0
 __all__ = ['ENOUGH', 'NOTHING_SAID', 'CARD', 'decode', 'TrainingPhotos', 'augmented', 'augmentation', 'trainable', 'draw_weights',
            'TrainingRun', 'compile_if_wanted', 'make_average', 'make_accelerator', 'start_processes', 'step_seconds',
-           'half_is_faster', 'agreed_half', 'precision', 'setup_run', 'steps', 'readers', 'stacked', 'batches',
-           'photos_each', 'make_sampler', 'ReseededSampler', 'SeededDraws', 'decayed', 'make_optimizer',
-           'make_scheduler', 'embed_part', 'clip_gradients', 'train_part', 'train_epoch', 'ValidationSet',
-           'validation_set', 'without_keypoints', 'validate', 'data_origin', 'provenance', 'save_checkpoint',
-           'load_checkpoint', 'plot_curves', 'shaped', 'fill_in', 'refuse_another_recipe', 'resolve_config',
-           'read_history', 'save_run', 'is_validated', 'epoch_row', 'one_epoch', 'progress_bar', 'all_epochs',
-           'train_to_the_end', 'take_as_it_is', 'lay_matcher_weights', 'found_start', 'own_start', 'train',
-           'calibrate_if_possible', 'final_scores', 'score_lines', 'model_card', 'finish_model', 'demo_model']
+           'half_is_faster', 'agreed_half', 'precision', 'setup_run', 'freeze_layers', 'learning', 'steps', 'readers',
+           'stacked', 'batches', 'photos_each', 'make_sampler', 'ReseededSampler', 'SeededDraws', 'decayed',
+           'make_optimizer', 'make_scheduler', 'embed_part', 'clip_gradients', 'train_part', 'train_epoch',
+           'ValidationSet', 'validation_set', 'without_keypoints', 'validate', 'data_origin', 'provenance',
+           'save_checkpoint', 'load_checkpoint', 'check_tracker', 'start_tracker', 'plot_curves', 'shaped', 'fill_in',
+           'refuse_another_recipe', 'resolve_config', 'read_history', 'save_run', 'is_validated', 'epoch_row',
+           'one_epoch', 'progress_bar', 'all_epochs', 'train_to_the_end', 'take_as_it_is', 'make_model',
+           'lay_matcher_weights', 'found_start', 'own_start', 'train', 'calibrate_if_possible', 'final_scores',
+           'score_lines', 'model_card', 'finish_model', 'demo_model']
 
 # %% ../../../whale_nbs/31_training.ipynb #435041e5
 import hashlib
@@ -35,7 +36,12 @@ import seaborn as sns
 import timm
 import torch
 from accelerate import Accelerator
-from accelerate.utils import broadcast_object_list, set_seed
+from accelerate.tracking import (
+    GeneralTracker,
+    filter_trackers,
+    get_available_trackers,
+)
+from accelerate.utils import LoggerType, broadcast_object_list, set_seed
 from filelock import FileLock
 from joblib import cpu_count
 from loguru import logger
@@ -43,6 +49,7 @@ from matplotlib.figure import Figure
 
 # %% ../../../whale_nbs/31_training.ipynb #bee3683a
 from pytorch_metric_learning.samplers import MPerClassSampler
+from timm.models import group_parameters
 from timm.optim import param_groups_weight_decay
 from timm.scheduler import CosineLRScheduler
 from timm.utils import ModelEmaV3
@@ -72,6 +79,7 @@ from whaledo.whale.model.config import (
     ModelConfig,
     flat,
     load_config,
+    nearest,
     read_json,
     renamed,
 )
@@ -89,6 +97,7 @@ from whaledo.whale.model.inference import (
     is_rigid,
     load_models,
     local_feature_fn,
+    local_weights,
     matchers_of,
     normalise,
     rank_scenario,
@@ -159,7 +168,7 @@ def augmented(
     "A photo, changed at random."
     with torch.random.fork_rng(devices=[], enabled=seed is not None):
         if seed is not None:
-            torch.manual_seed(seed)
+            torch.default_generator.manual_seed(seed)  # of the processor alone
         return augment(torch.from_numpy(photo).permute(2, 0, 1)).permute(1, 2, 0)
 
 # %% ../../../whale_nbs/31_training.ipynb #6ce88556
@@ -334,7 +343,7 @@ def setup_run(
     "Network, loss, optimiser and photos of a run."
     accelerator = start_processes(config)
     df = trainable(df, config.min_photos, config.flank_as_identity)
-    model = start_model(config, start).to(memory_format=torch.channels_last)
+    model = freeze_layers(start_model(config, start), config)
     loss = make_loss(df, config, model.embedding_size)
     optimizer = make_optimizer(model, loss, config)
     scheduler = make_scheduler(optimizer, steps(df, config) * config.epochs, config)
@@ -347,6 +356,27 @@ def setup_run(
         config, accelerator, model, loss, optimizer, scheduler, ema, loader, half
     )
 
+# %% ../../../whale_nbs/31_training.ipynb #2de272c2
+def freeze_layers(
+    model: EmbeddingNet,
+    config: TrainingConfig,  # uses frozen_layers
+) -> EmbeddingNet:  # the same
+    "Weights of the backbone's first layers do not learn."
+    groups = group_parameters(model.backbone, model.backbone.group_matcher(coarse=True))
+    frozen = [name for k in range(config.frozen_layers) for name in groups.get(k, [])]
+    for name in frozen:
+        model.backbone.get_parameter(name).requires_grad_(False)
+    return model.to(memory_format=torch.channels_last)
+
+# %% ../../../whale_nbs/31_training.ipynb #dc9a9746
+def learning(model: EmbeddingNet) -> None:
+    "Training mode, but for modules all of whose weights are frozen."
+    model.train()
+    for module in model.modules():
+        own = list(module.parameters())
+        if own and not any(p.requires_grad for p in own):
+            module.eval()
+
 # %% ../../../whale_nbs/31_training.ipynb #347e1a25
 def steps(
     df,  # of `trainable`
@@ -357,10 +387,10 @@ def steps(
 
 # %% ../../../whale_nbs/31_training.ipynb #375d4d9f
 def readers() -> int:  # processes beside this one
-    "How many processes read and augment: none where there is one core for all."
+    "How many processes read and augment: as many as there are cores that do not compute."
     if torch.cuda.is_available():
         return cpu_count()
-    return 1 if torch.get_num_threads() > 1 else 0
+    return max(0, cpu_count() - torch.get_num_threads())
 
 # %% ../../../whale_nbs/31_training.ipynb #f4cad458
 def stacked(
@@ -529,7 +559,7 @@ def train_epoch(
     seed = 1000 * run.config.seed + epoch + 1
     losses = []
     set_seed(seed)
-    run.model.train()
+    learning(run.accelerator.unwrap_model(run.model))
     for i, batch in enumerate(run.loader):
         step = (epoch * len(run.loader) + i) // own
         run.scheduler.step_update(step)
@@ -561,10 +591,10 @@ def without_keypoints(
     config: TrainingConfig,  # uses shortlist and matcher
 ) -> TrainingConfig:
     "The same, compared by what the network says alone: keypoints do not change while it learns."
-    own = [name for name in matchers_of(config) if name == "local"]
-    if own == matchers_of(config):
-        return config
-    return config.replace(matcher="local") if own else config.replace(shortlist=0)
+    weights = dict(zip(matchers_of(config), local_weights(config)))
+    if "local" not in weights:
+        return config.replace(shortlist=0)
+    return config.replace(matcher="local", local_weight=weights["local"])
 
 # %% ../../../whale_nbs/31_training.ipynb #110db46a
 def validate(
@@ -634,6 +664,37 @@ def load_checkpoint(
         return 0
     run.accelerator.load_state(str(found[-1]))
     return int(found[-1].name.split("-")[1])
+
+# %% ../../../whale_nbs/31_training.ipynb #13a300cb
+def check_tracker(
+    tracker,  # see `train`
+) -> None:  # InputError when accelerate does not know it, or when it is not installed
+    "Can a run be followed with this tracker?"
+    if not tracker or isinstance(tracker, GeneralTracker):
+        return
+    known = [name for name in LoggerType.list() if name != "all"]
+    if tracker not in known:
+        raise InputError(
+            f"'{tracker}' is no tracker{nearest(tracker, known)}; choose one of {', '.join(known)}."
+        )
+    if tracker not in [str(LoggerType(t)) for t in get_available_trackers()]:
+        raise InputError(
+            f"{tracker} is not installed; `uv pip install {tracker}`, or train without a tracker."
+        )
+
+# %% ../../../whale_nbs/31_training.ipynb #c2f1e261
+def start_tracker(
+    run: TrainingRun,
+    folder: Path,  # of the run
+    tracker,  # see `train`
+) -> None:
+    "Send a run's configuration to a tracker; its epochs follow."
+    if not tracker:
+        return
+    plain = int, float, str, bool
+    values = {k: v for k, v in flat(run.config).items() if isinstance(v, plain)}
+    run.accelerator.log_with = filter_trackers(tracker, str(folder))
+    run.accelerator.init_trackers(folder.name, values)
 
 # %% ../../../whale_nbs/31_training.ipynb #0fa3a5de
 def plot_curves(
@@ -788,6 +849,7 @@ def one_epoch(
     "Train, validate now and then, and put everything on disk."
     done = len(history)
     row = pd.DataFrame([epoch_row(run, exam, done)])
+    run.accelerator.log(row.dropna(axis=1).iloc[0].to_dict(), step=done + 1)
     history = pd.concat([history, row], ignore_index=True) if done else row
     if run.accelerator.is_main_process:
         write_csv(folder / "history.csv", history)
@@ -829,13 +891,16 @@ def train_to_the_end(
     folder: Path,  # of the run
     config: TrainingConfig,
     start: Start,  # weights that the network starts from
+    tracker=None,  # see `train`
 ) -> None:
     "All epochs, the files of the model, and its calibration."
     learn, check = split_whales(df, config.valid, config.seed)
     run = setup_run(learn, config, start)
+    start_tracker(run, folder, tracker)
     main = run.accelerator.is_main_process  # the only one that writes and validates
     exam = validation_set(check, config) if main else None
     save_run(run, folder, all_epochs(run, exam, folder))
+    run.accelerator.end_training()
     if main:
         finish_model(folder, check, config.seed)
 
@@ -857,12 +922,27 @@ def take_as_it_is(
     check = split_whales(df, share, config.seed).valid if share < 1 else df
     finish_model(folder, check, config.seed)
 
+# %% ../../../whale_nbs/31_training.ipynb #6f9e9cb4
+def make_model(
+    df,  # labelled survey
+    folder: Path,  # of the run
+    config: TrainingConfig,
+    start: Start,
+    tracker=None,  # see `train`
+) -> None:
+    "Train a model, or take it as it is where the recipe has no epochs."
+    if config.epochs:
+        train_to_the_end(df, folder, config, start, tracker)
+    else:
+        take_as_it_is(df, folder, config, start)
+
 # %% ../../../whale_nbs/31_training.ipynb #f3e7c028
 def lay_matcher_weights(
     config: TrainingConfig,  # uses shortlist and matcher
     folder: Path,  # of the run; InputError or InferenceError when they cannot be had
 ) -> None:
     "Put the weights of matchers beside the model, where a sealed submission finds them."
+    local_weights(config)  # says when there are too few or too many
     for name in matchers_of(config):
         if name != "local":
             find_factory(name)  # says what is wrong with the name
@@ -903,8 +983,10 @@ def train(
     pretrained=False,  # see `find_start`, or a name of `whaledo weights list`; False: random
     name: str = "",  # of the data, for the record
     said: dict = NOTHING_SAID,  # keys of the recipe that stand above what the weights say
+    tracker=None,  # tensorboard, wandb, mlflow ..., or a GeneralTracker of accelerate
 ) -> Path:  # the folder: weights.safetensors, config.json, history.csv, curves.png
     "Train a model, or finish training it."
+    check_tracker(tracker)
     folder = Path(folder)
     wanted = recipe.replace(**said)
     with make_accelerator(wanted).main_process_first():
@@ -912,8 +994,7 @@ def train(
         config = resolve_config(df, recipe, start, folder, name, said)
         lay_matcher_weights(config, folder)
     if not (folder / "weights.safetensors").exists():
-        work = train_to_the_end if config.epochs else take_as_it_is
-        work(df, folder, config, start)
+        make_model(df, folder, config, start, tracker)
     return folder
 
 # %% ../../../whale_nbs/31_training.ipynb #7fdc48b5
