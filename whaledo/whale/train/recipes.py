@@ -36,7 +36,7 @@ class ScheduleConfig(Configuration):
     accumulate: int = 1  # parts in which a batch is worked off
     lr: float = 4e-3  # learning rate at its highest
     backbone_lr: float = 1.0  # factor of it for the backbone's own parameters
-    frozen_layers: int = 0  # of the backbone, from the input on, that stay as they are
+    frozen: float = 0.0  # share of the backbone's layers, from the input on, that do not learn
     weight_decay: float = (
         0.05  # of AdamW; norms, biases and the pooling power are left out
     )
@@ -129,7 +129,7 @@ DEMO = TrainingConfig(
 LITE = TrainingConfig(
     backbone="tf_efficientnet_lite0",
     start="efficientnet-lite0",
-    frozen_layers=4,
+    frozen=0.5,
     flank_as_identity=None,
     lr=2e-3,
     backbone_lr=0.5,

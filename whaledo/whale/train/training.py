@@ -359,13 +359,13 @@ def setup_run(
 # %% ../../../whale_nbs/31_training.ipynb #2de272c2
 def freeze_layers(
     model: EmbeddingNet,
-    config: TrainingConfig,  # uses frozen_layers
+    config: TrainingConfig,  # uses frozen
 ) -> EmbeddingNet:  # the same
     "Weights of the backbone's first layers do not learn."
     groups = group_parameters(model.backbone, model.backbone.group_matcher(coarse=True))
-    frozen = [name for k in range(config.frozen_layers) for name in groups.get(k, [])]
-    for name in frozen:
-        model.backbone.get_parameter(name).requires_grad_(False)
+    for layer in sorted(groups)[: int(config.frozen * len(groups))]:
+        for name in groups[layer]:
+            model.backbone.get_parameter(name).requires_grad_(False)
     return model.to(memory_format=torch.channels_last)
 
 # %% ../../../whale_nbs/31_training.ipynb #dc9a9746
@@ -777,6 +777,8 @@ def resolve_config(
     origin = dict(pretrained=start.name or False, licence=start.licence)
     extra = origin | dict(data=data_origin(df, name))
     config = fill_in(with_start(recipe, start, said), df).replace(extra=extra)
+    if not start.name:  # layers that have learned nothing have to learn
+        config = config.replace(frozen=0.0)
     whole = json.loads(json.dumps(flat(config)))
     file = folder / "recipe.json"
     refuse_another_recipe(whole, file)
