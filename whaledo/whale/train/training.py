@@ -6,10 +6,10 @@
 __all__ = ['ENOUGH', 'NOTHING_SAID', 'CARD', 'decode', 'TrainingPhotos', 'augmented', 'augmentation', 'trainable', 'draw_weights',
            'TrainingRun', 'compile_if_wanted', 'make_average', 'make_accelerator', 'start_processes', 'step_seconds',
            'half_is_faster', 'agreed_half', 'precision', 'setup_run', 'freeze_layers', 'learning', 'steps', 'readers',
-           'stacked', 'batches', 'photos_each', 'make_sampler', 'ReseededSampler', 'SeededDraws', 'decayed',
-           'make_optimizer', 'make_scheduler', 'embed_part', 'clip_gradients', 'train_part', 'train_epoch',
-           'ValidationSet', 'validation_set', 'without_keypoints', 'validate', 'data_origin', 'provenance',
-           'save_checkpoint', 'load_checkpoint', 'check_tracker', 'start_tracker', 'plot_curves', 'shaped', 'fill_in',
+           'batches', 'photos_each', 'make_sampler', 'ReseededSampler', 'SeededDraws', 'decayed', 'make_optimizer',
+           'make_scheduler', 'embed_part', 'clip_gradients', 'train_part', 'train_epoch', 'ValidationSet',
+           'validation_set', 'without_keypoints', 'validate', 'data_origin', 'provenance', 'save_checkpoint',
+           'load_checkpoint', 'check_tracker', 'start_tracker', 'plot_curves', 'shaped', 'fill_in',
            'refuse_another_recipe', 'resolve_config', 'read_history', 'save_run', 'is_validated', 'epoch_row',
            'one_epoch', 'progress_bar', 'all_epochs', 'train_to_the_end', 'take_as_it_is', 'make_model',
            'lay_matcher_weights', 'found_start', 'own_start', 'train', 'calibrate_if_possible', 'final_scores',
@@ -392,16 +392,6 @@ def readers() -> int:  # processes beside this one
         return cpu_count()
     return max(0, cpu_count() - torch.get_num_threads())
 
-# %% ../../../whale_nbs/31_training.ipynb #f4cad458
-def stacked(
-    items,  # of TrainingPhotos
-) -> (
-    tuple
-):  # uint8 (batch, height, width, 3), numbers; arrays, which travel through pipes
-    "A part of a batch."
-    photos, numbers = zip(*items)
-    return np.stack(photos), np.array(numbers)
-
 # %% ../../../whale_nbs/31_training.ipynb #b5c68fcf
 def batches(
     df,  # of `trainable`
@@ -411,7 +401,7 @@ def batches(
     size = config.batch_size // config.accumulate
     data = TrainingPhotos(df, config, df.number)
     how = dict(sampler=make_sampler(df, config), num_workers=readers())
-    return DataLoader(data, size, collate_fn=stacked, **how)
+    return DataLoader(data, size, **how)
 
 # %% ../../../whale_nbs/31_training.ipynb #eac58ec3
 def photos_each(
@@ -509,12 +499,12 @@ def make_scheduler(
 # %% ../../../whale_nbs/31_training.ipynb #fd797d75
 def embed_part(
     run: TrainingRun,
-    photos: np.ndarray,  # uint8 (part of a batch, height, width, 3)
+    photos: torch.Tensor,  # uint8 (part of a batch, height, width, 3)
 ) -> list:  # embeddings, and local descriptors if the network has them
     "What the network says of photos, while it learns."
     device = run.accelerator.device
     local = bool(run.config.local_dims)
-    x = normalise(torch.from_numpy(photos).to(device), run.config)
+    x = normalise(photos.to(device), run.config)
     with torch.autocast(device.type, torch.bfloat16, enabled=run.half):
         seen = run.model(x, local=local)
     return [seen[0].float(), *seen[1:]] if local else [seen.float()]
@@ -531,15 +521,15 @@ def clip_gradients(
 # %% ../../../whale_nbs/31_training.ipynb #e21d6f8a
 def train_part(
     run: TrainingRun,
-    photos: np.ndarray,  # uint8 (part of a batch, height, width, 3)
-    numbers: np.ndarray,  # of the whales
+    photos: torch.Tensor,  # uint8 (part of a batch, height, width, 3)
+    numbers: torch.Tensor,  # of the whales
     step: int,  # of the run, counted from 1
 ) -> float:  # loss
     "Learn from a part of a batch; weights change after its last part."
     accelerator = run.accelerator
     with accelerator.accumulate(run.model, run.loss):
         z, *descriptors = embed_part(run, photos)
-        loss = run.loss(z, torch.from_numpy(numbers).to(z.device), *descriptors)
+        loss = run.loss(z, numbers.to(z.device), *descriptors)
         accelerator.backward(loss)
         clip_gradients(run)
         run.optimizer.step()
