@@ -8,14 +8,15 @@ __all__ = ['NAMES', 'SIGNALS', 'HEAVIEST', 'uncalibrated', 'returned_rows', 'fea
            'plot_reliability', 'cross_calibrated', 'open_set_scores', 'new_whale_scenarios', 'Auroc', 'whale_weights',
            'auroc', 'errors_at', 'threshold_at', 'draw_open_set', 'draw_errors', 'plot_new_whales', 'OpenSet',
            'HalfRows', 'half_rows', 'decided_by', 'cross_decided', 'require_min_identities', 'write_config',
-           'load_for_calibration', 'compared_rows', 'pair_similarities', 'similarity_columns', 'fit_weights',
-           'precision_with', 'gain_of_fitting', 'weighed', 'chosen_threshold', 'calibrate', 'new_whales']
+           'load_for_calibration', 'compared_rows', 'pair_similarities', 'Remembered', 'remembering',
+           'similarity_columns', 'fit_weights', 'precision_with', 'gain_of_fitting', 'weighed', 'chosen_threshold',
+           'calibrate', 'new_whales']
 
 # %% ../../../whale_nbs/22_calibration.ipynb #9ecf98ac
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple, Optional
+from typing import Any, NamedTuple, Optional
 
 import numpy as np
 import pandas as pd
@@ -473,10 +474,11 @@ def require_min_identities(
 def write_config(
     folder,  # of a model
     **changes,  # keys of config.json
-) -> None:
+) -> dict:  # the changes
     "Change `config.json`, whole or not at all."
     file = Path(folder) / "config.json"
     write_json(file, renamed(read_json(file)) | changes)
+    return changes
 
 # %% ../../../whale_nbs/22_calibration.ipynb #f1127601
 def load_for_calibration(
@@ -519,6 +521,35 @@ def pair_similarities(
     found = local_similarities(local_fn(query), [local_fn(i) for i in others])
     return pd.DataFrame(found.T, index=others.index)
 
+# %% ../../../whale_nbs/22_calibration.ipynb #f8286a40
+class Remembered(NamedTuple):
+    "A local feature that knows how well it agreed with others."
+
+    feature: Any  # with `compare`: of `local_feature_fn`
+    key: tuple  # number of the matcher, image id
+    known: dict  # pair of keys -> similarity, shared by all
+
+    def compare(self, others: list) -> np.ndarray:  # (others,), at most 1
+        "As the feature does, asking it only for what is not known."
+        pairs = [(self.key, other.key) for other in others]
+        new = {p: o.feature for p, o in zip(pairs, others) if p not in self.known}
+        if new:
+            self.known.update(zip(new, self.feature.compare(list(new.values()))))
+        return np.array([self.known[p] for p in pairs])
+
+# %% ../../../whale_nbs/22_calibration.ipynb #cf588941
+def remembering(
+    found: Features,  # of `extract_features`
+) -> Features:
+    "The same, each pair of photos being compared closely once."
+    known = {}
+
+    def local_fn(image_id):
+        parts = enumerate(found.local_fn(image_id))
+        return [Remembered(part, (k, image_id), known) for k, part in parts]
+
+    return found._replace(local_fn=found.local_fn and local_fn)
+
 # %% ../../../whale_nbs/22_calibration.ipynb #a5f4474b
 def similarity_columns(
     rows,  # of `compared_rows`
@@ -550,7 +581,8 @@ def fit_weights(
         bounds=bounds,
     ).x
     first, *rest = found[:-1]
-    return [float(np.clip(w / max(first, 1e-9), 0, HEAVIEST)) for w in rest]
+    one = max(first, max(rest) / HEAVIEST, 1e-9)
+    return [float(w / one) for w in rest]
 
 # %% ../../../whale_nbs/22_calibration.ipynb #07aeb9f9
 def precision_with(
@@ -633,16 +665,16 @@ def calibrate(
 ) -> dict:  # local_weight, calibration, open_set_threshold, as written into config.json
     "Fit weights, calibration and the threshold for new whales, and write them into the model's config.json."
     models = load_for_calibration(folder)
-    found = found or extract_features(df.set_index("image_id"), models)
+    found = remembering(found or extract_features(df.set_index("image_id"), models))
     scenarios = standard_scenarios(df, seed)
     ranking = weighed(found, df, scenarios, models[0].config, seed)
     rows = returned_rows(found, df, scenarios, ranking) if scenarios else pd.DataFrame()
     require_min_identities(df, rows, least)
     fit = fit_calibration(rows)
+    changes = dict(local_weight=ranking.local_weight, calibration=fit)
     threshold = chosen_threshold(found, df, ranking, fit, wrong_splits, seed)
-    changes = dict(calibration=fit, open_set_threshold=threshold, local_weight=ranking.local_weight)
-    write_config(folder, **changes)
-    return changes
+    changes["open_set_threshold"] = threshold
+    return write_config(folder, **changes)
 
 # %% ../../../whale_nbs/22_calibration.ipynb #2d5c91a2
 def new_whales(

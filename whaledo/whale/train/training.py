@@ -71,7 +71,7 @@ from ..data.figures import BLUE, ORANGE
 from ..data.scenarios import split_whales, standard_scenarios
 from ..data.survey import load_survey
 from ..data.weights import get_weights, published
-from ..evaluate.calibration import calibrate
+from ..evaluate.calibration import calibrate, remembering
 from ..evaluate.evaluation import evaluate, query_results
 
 # %% ../../../whale_nbs/31_training.ipynb #7d46c698
@@ -1076,7 +1076,8 @@ def finish_model(
     scores = None
     if len(check):
         models = load_models(folder)
-        found = extract_features(check.set_index("image_id", drop=False), models)
+        photos = check.set_index("image_id", drop=False)
+        found = remembering(extract_features(photos, models))
         calibrate_if_possible(folder, check, seed, found)
         scores = final_scores(load_config(folder / "config.json"), check, found, seed)
     card = model_card(read_json(folder / "config.json"), scores)
