@@ -185,7 +185,7 @@ recipes = dict(
     demo=DEMO,
     thorough=DEMO.replace(input_size=[160, 64], loss="arcface", epochs=40),
     small=LITE.replace(pixels=192 * 192, epochs=20),
-    long=LITE.replace(epochs=30, **LONG),
+    long=LITE.replace(epochs=30, frozen=0.0, **LONG),
     full=FULL,
 )
 
