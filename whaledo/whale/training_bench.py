@@ -18,6 +18,7 @@ from torch.nn.functional import cross_entropy
 from ..provenance import commit, hardware
 from .model.inference import build_model, normalise
 from .train.recipes import TrainingConfig, make_loss, recipes
+from .train.training import embed_part
 
 # %% ../../whale_nbs/52_training_speed.ipynb #f82855c6
 class Way(NamedTuple):
@@ -74,12 +75,8 @@ class Recipe(torch.nn.Module):
         self.config = config
 
     def forward(self, x, numbers, half: bool):
-        with torch.autocast(x.device.type, torch.bfloat16, enabled=half):
-            seen = self.net(
-                normalise(x, self.config), local=bool(self.config.local_dims)
-            )
-        z, *local = seen if isinstance(seen, tuple) else (seen,)
-        return self.loss(z.float(), numbers, *local)
+        z, *local = embed_part(self.net, x, self.config, half)
+        return self.loss(z, numbers, *local)
 
 # %% ../../whale_nbs/52_training_speed.ipynb #c422d0ac
 class Plain(torch.nn.Module):

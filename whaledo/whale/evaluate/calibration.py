@@ -665,7 +665,7 @@ def calibrate(
 ) -> dict:  # local_weight, calibration, open_set_threshold, as written into config.json
     "Fit weights, calibration and the threshold for new whales, and write them into the model's config.json."
     models = load_for_calibration(folder)
-    found = remembering(found or extract_features(df.set_index("image_id"), models))
+    found = found or remembering(extract_features(df.set_index("image_id"), models))
     scenarios = standard_scenarios(df, seed)
     ranking = weighed(found, df, scenarios, models[0].config, seed)
     rows = returned_rows(found, df, scenarios, ranking) if scenarios else pd.DataFrame()

@@ -498,15 +498,16 @@ def make_scheduler(
 
 # %% ../../../whale_nbs/31_training.ipynb #fd797d75
 def embed_part(
-    run: TrainingRun,
-    photos: torch.Tensor,  # uint8 (part of a batch, height, width, 3)
+    model: torch.nn.Module,
+    photos: torch.Tensor,  # uint8 (part of a batch, height, width, 3), where the model is
+    config: TrainingConfig,  # uses local_dims and the colours
+    half: bool,  # in bfloat16?
 ) -> list:  # embeddings, and local descriptors if the network has them
     "What the network says of photos, while it learns."
-    device = run.accelerator.device
-    local = bool(run.config.local_dims)
-    x = normalise(photos.to(device), run.config)
-    with torch.autocast(device.type, torch.bfloat16, enabled=run.half):
-        seen = run.model(x, local=local)
+    local = bool(config.local_dims)
+    x = normalise(photos, config)
+    with torch.autocast(photos.device.type, torch.bfloat16, enabled=half):
+        seen = model(x, local=local)
     return [seen[0].float(), *seen[1:]] if local else [seen.float()]
 
 # %% ../../../whale_nbs/31_training.ipynb #35e2cdc4
@@ -528,7 +529,8 @@ def train_part(
     "Learn from a part of a batch; weights change after its last part."
     accelerator = run.accelerator
     with accelerator.accumulate(run.model, run.loss):
-        z, *descriptors = embed_part(run, photos)
+        photos = photos.to(accelerator.device)
+        z, *descriptors = embed_part(run.model, photos, run.config, run.half)
         loss = run.loss(z, numbers.to(z.device), *descriptors)
         accelerator.backward(loss)
         clip_gradients(run)
