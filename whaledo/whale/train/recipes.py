@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['DEMO', 'KEYPOINTS', 'LITE', 'FULL', 'LONG', 'FROZEN', 'recipes', 'ScheduleConfig', 'LossConfig', 'SamplingConfig',
-           'AugmentationConfig', 'TrainingConfig', 'by_local_descriptors', 'InputShape', 'input_shape',
-           'margins_by_size', 'DynamicMarginLoss', 'HardTripletLoss', 'LocalSimilarity', 'WithLocalContrast',
-           'embedding_loss', 'make_loss']
+           'AugmentationConfig', 'KeypointConfig', 'TrainingConfig', 'by_local_descriptors', 'InputShape',
+           'input_shape', 'margins_by_size', 'DynamicMarginLoss', 'HardTripletLoss', 'LocalSimilarity',
+           'WithLocalContrast', 'embedding_loss', 'make_loss']
 
 # %% ../../../whale_nbs/30_losses_and_recipes.ipynb #r35041e5
 import math
@@ -36,7 +36,7 @@ class ScheduleConfig(Configuration):
     accumulate: int = 1  # parts in which a batch is worked off
     lr: float = 4e-3  # learning rate at its highest
     backbone_lr: float = 1.0  # factor of it for the backbone's own parameters
-    frozen: float = 0.0  # share of the backbone's layers, from the input on, that do not learn
+    frozen: float = 0.0  # share of the backbone's first layers that do not learn
     weight_decay: float = (
         0.05  # of AdamW; norms, biases and the pooling power are left out
     )
@@ -91,10 +91,22 @@ class AugmentationConfig(Configuration):
     erase: float = 0.0  # probability of a rectangle that is painted over
     gray: float = 0.0  # probability of losing the colours
 
+# %% ../../../whale_nbs/30_losses_and_recipes.ipynb #22dd0ea3
+@dataclass(frozen=True)
+class KeypointConfig(Configuration):
+    "How long a tuned matcher learns from the survey, see notebook 38."
+
+    tuning_steps: int = 600  # batches
+
 # %% ../../../whale_nbs/30_losses_and_recipes.ipynb #c56a6a89
 @dataclass(frozen=True)
 class TrainingConfig(
-    AugmentationConfig, SamplingConfig, LossConfig, ScheduleConfig, ModelConfig
+    KeypointConfig,
+    AugmentationConfig,
+    SamplingConfig,
+    LossConfig,
+    ScheduleConfig,
+    ModelConfig,
 ):
     "Everything that a run depends on."
 
@@ -137,7 +149,7 @@ LITE = TrainingConfig(
     lr=2e-3,
     backbone_lr=0.5,
     **by_local_descriptors(64, 200),
-).replace(matcher=["local", "aliked-t16"], local_weight=[10.0, 10.0], **KEYPOINTS)
+).replace(matcher=["local", "aliked-t16-tuned"], local_weight=[10.0, 10.0], **KEYPOINTS)
 
 # %% ../../../whale_nbs/30_losses_and_recipes.ipynb #6def2627
 FULL = TrainingConfig(
