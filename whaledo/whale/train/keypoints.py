@@ -90,7 +90,7 @@ def keypoint_loss(
 class TuningConfig(Configuration):
     "How a head learns."
 
-    steps: int = 300  # batches
+    steps: int = 700  # batches
     animals: int = 16  # in a batch, two photos of each
     points: int = 128  # of each photo, drawn at random
     lr: float = 1e-3  # learning rate at its highest
@@ -99,7 +99,7 @@ class TuningConfig(Configuration):
     shift: float = (
         0.15  # how far places are moved, scaled and sheared, the longer side is 1
     )
-    blur: float = 0.3  # length of what is added to a descriptor of length 1
+    blur: float = 0.4  # length of what is added to a descriptor of length 1
     dropout: float = 0.1
     seed: int = 0  # of every random choice
 
