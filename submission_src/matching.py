@@ -6,7 +6,7 @@
 __all__ = ['NO_PAIRS', 'VERIFY', 'TUNED', 'MATCHERS', 'MATCHER_WEIGHTS', 'GROUP', 'Keypoints', 'Pairs', 'as_keypoints', 'rooted',
            'root_sift', 'distances', 'nearest_pairs', 'affine_weights', 'alike_moves', 'soft_weights', 'unit_weights',
            'in_order', 'resized', 'keypoints_at', 'verified_pairs', 'ordered_pairs', 'saturated', 'Matcher',
-           'draw_matches', 'weights_file', 'kornia_features', 'with_weights', 'as_tensor', 'aliked_detector',
+           'draw_matches', 'remedy', 'weights_file', 'kornia_features', 'with_weights', 'as_tensor', 'aliked_detector',
            'disk_detector', 'glue_side', 'lightglue_pairing', 'waves', 'PointBatch', 'padded', 'point_batch',
            'layer_of', 'silent', 'KeypointHead', 'read_points', 'shares', 'weighted_pairs', 'taught', 'save_head',
            'load_head', 'rootsift', 'aliked', 'disk', 'glued', 'tuned', 'untuned', 'published_weights', 'outside',
@@ -288,6 +288,18 @@ def draw_matches(
     ax.axis("off")
 
 # %% ../../../whale_nbs/12_local_matching.ipynb #e3da21ba
+TUNED = "-tuned"  # behind the name of a matcher: with a head that a survey has taught
+
+
+def remedy(
+    name: str,  # of weights
+) -> str:
+    "What to do about weights that are missing."
+    if name.endswith(TUNED):
+        return "take it from the folder of the run, or train again."
+    return f"fetch it with `whaledo weights get {name}`, and lay it beside the model."
+
+# %% ../../../whale_nbs/12_local_matching.ipynb #81554cb0
 def weights_file(
     folder,  # beside the model, or the cache of `whaledo weights get`; None: none was given
     name: str,  # such as aliked-n16
@@ -297,10 +309,7 @@ def weights_file(
     for file in (folder / f"{name}.safetensors", folder / name / "model.safetensors"):
         if file.exists():
             return file
-    raise InferenceError(
-        f"{folder / name}.safetensors is missing: fetch it with `whaledo weights get {name}`, "
-        "and lay it beside the model."
-    )
+    raise InferenceError(f"{folder / name}.safetensors is missing: {remedy(name)}")
 
 # %% ../../../whale_nbs/12_local_matching.ipynb #4133a75c
 def kornia_features(
@@ -579,9 +588,6 @@ def glued(
     pairing = lightglue_pairing(weights_file(folder, name))
     matcher = factory(folder, keypoints)
     return replace(matcher, name=name, pairing=pairing, verify="affine")
-
-# %% ../../../whale_nbs/12_local_matching.ipynb #e5f733eb
-TUNED = "-tuned"  # behind the name of a matcher: with a head that a survey has taught
 
 # %% ../../../whale_nbs/12_local_matching.ipynb #73b25545
 def tuned(
