@@ -16,7 +16,6 @@ import torch
 import torch.nn.functional as F
 from pytorch_metric_learning.distances import BaseDistance
 from pytorch_metric_learning.losses import SupConLoss
-from pytorch_metric_learning.samplers import MPerClassSampler
 from timm.optim import param_groups_weight_decay
 from timm.scheduler import CosineLRScheduler
 from tqdm.auto import tqdm
