@@ -94,7 +94,7 @@ class AugmentationConfig(Configuration):
 # %% ../../../whale_nbs/30_losses_and_recipes.ipynb #22dd0ea3
 @dataclass(frozen=True)
 class KeypointConfig(Configuration):
-    "How long a tuned matcher learns from the survey, see notebook 38."
+    "How long a tuned matcher learns from the survey, see notebook 29."
 
     tuning_steps: int = 700  # batches
 
