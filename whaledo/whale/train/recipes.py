@@ -94,9 +94,10 @@ class AugmentationConfig(Configuration):
 # %% ../../../whale_nbs/30_losses_and_recipes.ipynb #22dd0ea3
 @dataclass(frozen=True)
 class KeypointConfig(Configuration):
-    "How long a tuned matcher learns from the survey, see notebook 29."
+    "How a tuned matcher learns from the survey, see notebook 29."
 
     tuning_steps: int = 700  # batches
+    tuning_looks: int = 0  # changed copies of each photo that it learns from, too
 
 # %% ../../../whale_nbs/30_losses_and_recipes.ipynb #c56a6a89
 @dataclass(frozen=True)
@@ -192,7 +193,7 @@ recipes = dict(
     demo=DEMO,
     thorough=DEMO.replace(input_size=[160, 64], loss="arcface", epochs=40),
     small=LITE.replace(pixels=192 * 192, epochs=12, **ONE_WAY),
-    long=LITE.replace(epochs=30, frozen=0.0, **LONG),
+    long=LITE.replace(epochs=30, frozen=0.0, tuning_looks=1, **LONG),
     full=FULL,
 )
 

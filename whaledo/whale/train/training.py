@@ -975,7 +975,8 @@ def tune_matchers(
         return
     learn = split_whales(df, config.valid, config.seed).train
     learn = trainable(learn, 2, config.flank_as_identity)
-    tuning = TuningConfig(steps=config.tuning_steps, seed=config.seed)
+    how = dict(looks=config.tuning_looks, steps=config.tuning_steps)
+    tuning = TuningConfig(seed=config.seed, **how)
     for name in names:
         tune_matcher(learn, config, name, folder, tuning)
 
