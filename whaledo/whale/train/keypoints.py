@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['LOOK', 'agreement', 'KeypointAgreement', 'keypoint_loss', 'TuningConfig', 'moved', 'blurred', 'drawn_points',
            'changed', 'draw_animals', 'tuning_tools', 'make_head', 'tuning_step', 'photos_of_each', 'teach',
-           'otherwise', 'keypoint_looks', 'survey_keypoints', 'tune_matcher']
+           'otherwise', 'keypoint_looks', 'readable', 'survey_keypoints', 'tune_matcher']
 
 # %% ../../../whale_nbs/29_tuned_keypoints.ipynb #ea5a0c0a
 from dataclasses import dataclass
@@ -265,6 +265,21 @@ def keypoint_looks(
     copies = [otherwise(photo, seed + i) for i in range(looks)]
     return [matcher.detect(im) for im in (photo, *copies)]
 
+# %% ../../../whale_nbs/29_tuned_keypoints.ipynb #1add881d
+def readable(
+    file,  # path of an image
+    viewpoint: str,
+    config: ModelConfig,  # uses portrait and mirror_left
+    pixels: int,  # of the longer side that are needed
+) -> np.ndarray:  # uint8 (height, width, 3); InputError when it cannot be read
+    "A photo for a detector, or what is wrong with it."
+    try:
+        return read_for_matching(file, viewpoint, config, pixels)
+    except Exception as e:  # decoders raise whatever they like; all of it: no photo
+        raise InputError(
+            f"{file} cannot be read ({e}); repair or remove it (`whaledo check-survey` lists all)."
+        ) from None
+
 # %% ../../../whale_nbs/29_tuned_keypoints.ipynb #57aaa4dd
 def survey_keypoints(
     df,  # survey: file, viewpoint
@@ -278,7 +293,7 @@ def survey_keypoints(
     pixels = matcher.size or max(config.input_size)
     found = []
     for row in tqdm(df.itertuples(), "keypoints", len(df), leave=False, unit="photo"):
-        photo = read_for_matching(row.file, row.viewpoint, config, pixels)
+        photo = readable(row.file, row.viewpoint, config, pixels)
         found.append(keypoint_looks(photo, matcher, looks, 1000 * len(found)))
     return found
 
