@@ -522,9 +522,11 @@ def lay_out_official_test(
     return Path(folder)
 
 # %% ../../../whale_nbs/01_public_survey.ipynb #556f83d3
-BASE_URLS = (  # the second is a mirror
+BASE_URLS = (  # the second and the third are mirrors
     "https://lilawildlife.blob.core.windows.net/lila-wildlife/wild-me/",
     "https://storage.googleapis.com/public-datasets-lila/wild-me/",
+    # a bucket whose name has dots: its own address would have no valid certificate
+    "https://s3.us-west-2.amazonaws.com/us-west-2.opendata.source.coop/agentmorris/lila-wildlife/wild-me/",
 )
 ARCHIVES = {  # name: sha256 once it is published, else None
     "beluga.coco.tar.gz": None,
