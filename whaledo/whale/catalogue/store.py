@@ -5,15 +5,15 @@
 # %% auto #0
 __all__ = ['VERSION', 'PHOTO_TABLES', 'SINCE_2', 'MODEL_TABLES', 'LOG', 'GUARD', 'GUARDED', 'DERIVED', 'KEYS', 'BY_WHALE',
            'COMPLAINTS', 'NEW', 'FACTS', 'KINDS', 'ANY_MAY', 'DECIDE_WHALE', 'TAKE_WHALE', 'SET_FACT', 'NOT_THIS',
-           'EFFECTS', 'LIST', 'LATEST', 'TIME', 'OWN', 'KNOWN', 'ADD_PHOTO', 'ADD_NAME', 'FACTS_OF_ALL', 'TAKE_IN',
-           'FACTS_NOW', 'OF_PHOTOS', 'FACT_COLUMNS', 'PHOTO_COLUMNS', 'NAME_COLUMNS', 'FILES', 'SENTENCES', 'HISTORY',
-           'COLUMNS', 'MATCH_COLUMNS', 'MATCH_TYPES', 'MATCHES', 'ASKED', 'AMONG', 'plain_errors', 'Catalogue',
-           'writing', 'apply_decision', 'append_decision', 'rebuild', 'whales_after', 'read_time', 'whale_of',
-           'whale_exists', 'plain', 'decide', 'undo', 'absolute_path', 'kept_path', 'known_files', 'known_contents',
-           'Remark', 'Decided', 'TakenIn', 'Told', 'take_in', 'photo_facts', 'photos', 'names', 'PhotoFiles',
-           'photo_files', 'photos_of', 'still_undecided', 'rejections', 'decision_sentence', 'history', 'Decision',
-           'own_decisions', 'notes', 'skipped', 'without_vectors', 'add_blobs', 'read_blobs', 'add_vectors', 'vectors',
-           'replace_matches', 'matches', 'noted_models']
+           'EFFECTS', 'LIST', 'LATEST', 'READ_FACT', 'OWN', 'KNOWN', 'ADD_PHOTO', 'ADD_NAME', 'NEAR_NAMES',
+           'FACTS_OF_ALL', 'TAKE_IN', 'FACTS_NOW', 'OF_PHOTOS', 'FACT_COLUMNS', 'PHOTO_COLUMNS', 'NAME_COLUMNS',
+           'FILES', 'SENTENCES', 'HISTORY', 'COLUMNS', 'MATCH_COLUMNS', 'MATCH_TYPES', 'MATCHES', 'ASKED', 'AMONG',
+           'plain_errors', 'Catalogue', 'writing', 'apply_decision', 'append_decision', 'rebuild', 'whales_after',
+           'whale_of', 'whale_exists', 'plain', 'decide', 'undo', 'absolute_path', 'kept_path', 'seen_at',
+           'known_files', 'known_contents', 'Remark', 'Decided', 'TakenIn', 'Told', 'take_in', 'photo_facts', 'photos',
+           'names', 'PhotoFiles', 'photo_files', 'photos_of', 'still_undecided', 'rejections', 'decision_sentence',
+           'history', 'Decision', 'own_decisions', 'notes', 'skipped', 'without_vectors', 'add_blobs', 'read_blobs',
+           'add_vectors', 'vectors', 'replace_matches', 'matches', 'noted_models']
 
 # %% ../../../whale_nbs/40_catalogue.ipynb #cc83524a
 import contextlib
@@ -31,7 +31,14 @@ import pandas as pd
 
 # %% ../../../whale_nbs/40_catalogue.ipynb #10771f45
 from ...files import InputError, plain_os_errors
-from ..data.survey import VIEWPOINTS
+from whaledo.whale.data.words import (
+    as_datetimes,
+    is_nobody,
+    near_name,
+    read_time,
+    read_viewpoint,
+    same_name,
+)
 
 # %% ../../../whale_nbs/40_catalogue.ipynb #257ccb40
 VERSION = 2  # of the lasting tables, in PRAGMA user_version
@@ -510,34 +517,24 @@ def _check_name(file, name):
         raise InputError(
             f"{file}: {name!r} is no name for a whale; write a word without blanks around it."
         )
-
-# %% ../../../whale_nbs/40_catalogue.ipynb #1298c8b1
-TIME = re.compile(r"(\d{4})[-:/](\d\d)[-:/](\d\d)(?:[ T](\d\d):(\d\d):(\d\d))?")
-
-# %% ../../../whale_nbs/40_catalogue.ipynb #172c46fd
-def read_time(
-    text,  # 2017-08-07, 2017:08:07 20:38:36 (EXIF), 2017-08-07T20:38:36Z
-) -> str:  # 2017-08-07 or 2017-08-07 20:38:36; '' where nothing can be read
-    "When a photo was taken, as the catalogue keeps it."
-    if not (found := TIME.match(str(text).strip())):
-        return ""
-    try:
-        time = datetime(*(int(n) for n in found.groups() if n))
-    except ValueError:
-        return ""
-    return time.strftime("%Y-%m-%d %H:%M:%S" if found[4] else "%Y-%m-%d")
+    if name != NEW and is_nobody(name):
+        raise InputError(f"{file}: {name!r} names nobody; assign None, or give a name.")
 
 # %% ../../../whale_nbs/40_catalogue.ipynb #e15dd284
-def _check_facts(file, p):
-    "InputError for a description that cannot be."
-    if p.get("taken_at") and read_time(p["taken_at"]) != p["taken_at"]:
-        raise InputError(
-            f"{file}: taken_at {p['taken_at']!r} cannot be read; write it like 2017-08-07 20:38:36."
-        )
-    if p.get("viewpoint", "top") not in VIEWPOINTS:
-        raise InputError(
-            f"{file}: viewpoint {p['viewpoint']!r} is unknown; write top, left or right."
-        )
+READ_FACT = {"taken_at": read_time, "viewpoint": read_viewpoint}
+
+# %% ../../../whale_nbs/40_catalogue.ipynb #07ea4d6c
+def _read_facts(file, p):
+    "What a description says, as the catalogue keeps it (in place); InputError where it cannot be read."
+    examples = {"taken_at": "2017-08-07 20:38:36", "viewpoint": "top, left or fluke"}
+    for fact, read in READ_FACT.items():
+        said = p.get(fact, examples[fact])
+        if not read(said) and not (said == "" and fact == "taken_at"):
+            raise InputError(
+                f"{file}: {fact} {said!r} cannot be read; write it like {examples[fact]}."
+            )
+        if fact in p:
+            p[fact] = read(said)
 
 # %% ../../../whale_nbs/40_catalogue.ipynb #b570c011
 def _check_fields(file, kind, p):
@@ -551,7 +548,7 @@ def _check_fields(file, kind, p):
         if f in p and not (isinstance(p[f], list) and p[f]):
             raise InputError(f"{file}: {f} is no list; give at least one.")
     if kind == "describe":
-        _check_facts(file, p)
+        _read_facts(file, p)
 
 # %% ../../../whale_nbs/40_catalogue.ipynb #a8edb262
 def whale_of(
@@ -742,6 +739,20 @@ def kept_path(
 # %% ../../../whale_nbs/40_catalogue.ipynb #1ef81270
 KNOWN = ("stamp", "content", "hash", "pixels", "width", "height", "exif_time")
 
+# %% ../../../whale_nbs/40_catalogue.ipynb #1c2e194f
+def seen_at(
+    catalogue,  # an open Catalogue
+    db,  # of `writing`
+    places,  # (photo_id, file, stamp, content of the file) of each photo that was found again
+) -> None:
+    "A photo has one more name, and that is where it is."
+    for photo_id, file, known_stamp, content in places:
+        path = kept_path(catalogue, file)
+        extra = "SELECT extra FROM names WHERE photo_id = ? ORDER BY rowid LIMIT 1"
+        (first,) = db.execute(extra, (photo_id,)).fetchone()
+        db.execute(ADD_NAME, (path, photo_id, known_stamp, first, content))
+        db.execute("UPDATE photos SET path = ? WHERE photo_id = ?", (path, photo_id))
+
 # %% ../../../whale_nbs/40_catalogue.ipynb #a5b3456c
 def known_files(
     catalogue,  # an open Catalogue
@@ -819,6 +830,71 @@ def _told_whales(rows):
     for r in rows[rows.whale_id != ""].itertuples():
         told.setdefault(r.photo_id, {}).setdefault(r.whale_id, r.path)
     return told
+
+# %% ../../../whale_nbs/40_catalogue.ipynb #dee002f6
+def _without_nobody(rows):
+    "Nobody's names become '' (in place); Remarks on them."
+    nobody = rows[rows.whale_id.map(is_nobody) & (rows.whale_id != "")]
+    remarks = [
+        Remark(
+            r.path,
+            f"is {r.whale_id!r} in what came in, which names nobody",
+            "nothing to do, or assign it",
+        )
+        for r in nobody.itertuples()
+    ]
+    rows.loc[nobody.index, "whale_id"] = ""
+    return remarks
+
+# %% ../../../whale_nbs/40_catalogue.ipynb #5b9c0b8f
+def _known_names(db, rows):
+    "Names of whales, those of the catalogue before those that come in, each once."
+    known = db.execute(
+        "SELECT DISTINCT whale FROM state WHERE whale IS NOT NULL ORDER BY whale"
+    )
+    return [*dict.fromkeys([*(w for (w,) in known), *filter(None, rows.whale_id)])]
+
+# %% ../../../whale_nbs/40_catalogue.ipynb #f87974e4
+def _first_spelling(names, key):
+    "{name: the first of those that have the same key}, of names that are not the first."
+    first = {}
+    for name in names:
+        first.setdefault(key(name), name)
+    return {name: first[key(name)] for name in names if first[key(name)] != name}
+
+# %% ../../../whale_nbs/40_catalogue.ipynb #beff9573
+NEAR_NAMES = ("ask", "same", "different")  # what to do about names that differ by case
+
+# %% ../../../whale_nbs/40_catalogue.ipynb #5354ed2d
+def _settle_near_names(db, rows, near):
+    "What becomes of names that differ by case from another (in place); Remarks on them."
+    other = _first_spelling(_known_names(db, rows), near_name)
+    affected = rows[rows.whale_id.isin([*other])]
+    if near == "different" or affected.empty:
+        return []
+    remedy = "left open: say whether names that are nearly alike are the same or different, and import again"
+    if near == "same":
+        remedy = "taken for the same"
+    remarks = [
+        Remark(
+            r.path,
+            f"is {r.whale_id!r} in what came in, and there is {other[r.whale_id]!r}",
+            remedy,
+        )
+        for r in affected.itertuples()
+    ]
+    new = affected.whale_id.map(other) if near == "same" else ""
+    rows.loc[affected.index, "whale_id"] = new
+    return remarks
+
+# %% ../../../whale_nbs/40_catalogue.ipynb #e7088fbd
+def _settle_names(db, rows, near):
+    "The names of whales in `rows` become those of the catalogue (in place); Remarks."
+    remarks = _without_nobody(rows)
+    spelling = _first_spelling(_known_names(db, rows), same_name)
+    rows["whale_id"] = rows.whale_id.replace(spelling)
+    renamed = _under_new_names(db, rows)
+    return [*remarks, *renamed, *_settle_near_names(db, rows, near)]
 
 # %% ../../../whale_nbs/40_catalogue.ipynb #fdd5b293
 def _renamed(db):
@@ -983,9 +1059,9 @@ class Told(NamedTuple):
     remarks: list  # of Remark, on what is not
 
 
-def _compare_with_decisions(db, rows):
+def _compare_with_decisions(db, rows, near):
     "Told; the names in `rows` become those of today (in place)."
-    remarks = _under_new_names(db, rows)
+    remarks = _settle_names(db, rows, near)
     whales, disputed = _take_whales(db, rows)
     return Told(whales, [*remarks, *disputed, *_differences(db, rows)])
 
@@ -995,6 +1071,7 @@ def take_in(
     who: str,  # who imports
     # TAKE_IN, a row per name; said_time as it was written, extra a dict; '' for what is not known
     rows: pd.DataFrame,
+    near: str = "ask",  # of NEAR_NAMES
     **about,  # for the log: source and more
 ) -> TakenIn:
     "Photos, names and whales: all of them or none; what somebody has decided stands."
@@ -1002,7 +1079,7 @@ def take_in(
     with writing(catalogue) as db:
         known = dict(db.execute("SELECT hash, path FROM photos"))
         _add_rows(catalogue, db, rows)
-        told = _compare_with_decisions(db, rows)
+        told = _compare_with_decisions(db, rows, near)
         about |= dict(photos=len(rows), whales=told.whales, disputed=told.remarks)
         append_decision(db, who, "import", about)
         apply_decision(db, "import", about)
@@ -1023,7 +1100,7 @@ def _json_list(photo_ids):
 # %% ../../../whale_nbs/40_catalogue.ipynb #3371e3dd
 FACT_COLUMNS = ["whale_id", *FACTS, "height", "width", "hash", "path"]
 PHOTO_COLUMNS = ["photo_id", "whale_id", "viewpoint", "date", "timestamp", "place"]
-PHOTO_COLUMNS += ["height", "width", "hash", "file"]
+PHOTO_COLUMNS += ["taken_at", "height", "width", "hash", "file"]
 
 # %% ../../../whale_nbs/40_catalogue.ipynb #371690ce
 def photo_facts(
@@ -1047,15 +1124,13 @@ def photo_facts(
 def photos(
     catalogue,  # an open Catalogue
     photo_ids=None,  # which; all by default
-    # PHOTO_COLUMNS; whale_id is '' where nobody knows, file the path on this machine
+    # PHOTO_COLUMNS; whale_id is '' where nobody knows, date and timestamp are local time, taken_at
+    # what is known as text, with the offset from UTC if there is one; file the path on this machine
 ) -> pd.DataFrame:
     "The photos and what the decisions say about them."
     df = photo_facts(catalogue, photo_ids).reset_index()
     df = df.astype({"whale_id": "str", "taken_at": "str"})
-    day = df.taken_at.str[:10].where(df.taken_at != "")
-    moment = df.taken_at.where(df.taken_at.str.len() == 19)
-    df["date"] = pd.to_datetime(day, format="%Y-%m-%d")
-    df["timestamp"] = pd.to_datetime(moment, format="%Y-%m-%d %H:%M:%S")
+    df["date"], df["timestamp"] = as_datetimes(df.taken_at)
     df["file"] = [absolute_path(catalogue, p) for p in df.path]
     return df[PHOTO_COLUMNS]
 
