@@ -87,12 +87,14 @@ def write_csv(
 # %% ../nbs/00_files.ipynb #fe7d65fe
 @contextlib.contextmanager
 def atomic_folder(
-    folder,  # must be missing or empty
+    folder,  # must be missing or empty, else InputError before anything is written
 ) -> Iterator[
     Path
 ]:  # a temporary folder, which becomes `folder` at the end, or vanishes with an error
     "Make a folder whole or not at all."
     folder = Path(folder)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise InputError(f"{folder}: is there already and not empty; name another folder.")
     folder.parent.mkdir(parents=True, exist_ok=True)
     new = Path(tempfile.mkdtemp(prefix=f"{folder.name}-new-", dir=folder.parent))
     try:

@@ -19,7 +19,7 @@ import pandas as pd
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 # %% ../../../whale_nbs/40_photo_files.ipynb #e7d1de45
-from ...files import InputError
+from ...files import InputError, split_box, with_box
 from .store import Remark, names, photos, seen_at, writing
 from ..data.words import read_offset, read_time
 
@@ -229,16 +229,22 @@ def find_photos(
     return Found(sorted(found), remarks)
 
 # %% ../../../whale_nbs/40_photo_files.ipynb #e1c0963e
+def _content(file):
+    "sha256 of a file; an OSError where it cannot be read."
+    return hashlib.sha256(Path(file).read_bytes()).hexdigest()
+
+# %% ../../../whale_nbs/40_photo_files.ipynb #2a666db1
 def holds(
-    file,  # a path, perhaps of nothing
-    content: str,  # sha256 of the file that is looked for
+    file,  # a path, perhaps of nothing, perhaps with a box
+    content: str,  # sha256 of the file that is looked for, perhaps with a box
     known_stamp: str = "",  # that it had then
 ) -> bool:
     "Is this file what it was?"
+    file = split_box(file)[0]
     with contextlib.suppress(OSError):
         if known_stamp and stamp(file) == known_stamp:
             return True
-        return hashlib.sha256(Path(file).read_bytes()).hexdigest() == content
+        return _content(file) == split_box(content)[0]
     return False
 
 # %% ../../../whale_nbs/40_photo_files.ipynb #3ad8a8c8
@@ -272,15 +278,28 @@ def find_again(
     files,  # paths, among which they may be
 ) -> dict:  # {content: path}
     "The files that hold lost photos; only those of the right size are read."
-    wanted = {*lost.content}
+    wanted = {split_box(content)[0] for content in lost.content}
     sizes = {*map(_size, lost.stamp)}
     found = {}
     for file in _same_size(files, sizes):
         with contextlib.suppress(OSError):
-            content = hashlib.sha256(Path(file).read_bytes()).hexdigest()
+            content = _content(file)
             if content in wanted:
                 found.setdefault(content, str(file))
     return found
+
+# %% ../../../whale_nbs/40_photo_files.ipynb #5f48c98d
+def _places(lost, found):
+    "(photo_id, file, stamp, content) of photos that were found again, animals in photos with their boxes."
+    for r in lost.drop_duplicates(["photo_id", "content"]).itertuples():
+        content, box = split_box(r.content)
+        if content in found:
+            yield (
+                r.photo_id,
+                with_box(found[content], box),
+                stamp(found[content]),
+                r.content,
+            )
 
 # %% ../../../whale_nbs/40_photo_files.ipynb #489d7814
 class Relinked(NamedTuple):
@@ -292,15 +311,10 @@ class Relinked(NamedTuple):
 # %% ../../../whale_nbs/40_photo_files.ipynb #feec31f7
 def _relink(catalogue, lost, files):
     "Give lost photos the places at which they are found; how many were."
-    found = find_again(lost, files)
-    seen = lost[lost.content.isin([*found])].drop_duplicates("photo_id")
-    rows = [
-        (r.photo_id, found[r.content], stamp(found[r.content]), r.content)
-        for r in seen.itertuples()
-    ]
+    places = {photo_id: p for photo_id, *p in _places(lost, find_again(lost, files))}
     with writing(catalogue) as db:
-        seen_at(catalogue, db, rows)
-    return Relinked(len(rows), lost.photo_id.nunique() - len(rows))
+        seen_at(catalogue, db, [(photo_id, *p) for photo_id, p in places.items()])
+    return Relinked(len(places), lost.photo_id.nunique() - len(places))
 
 # %% ../../../whale_nbs/40_photo_files.ipynb #2c15a0b1
 def relink(
@@ -323,7 +337,7 @@ def find_nearby(
     lost = missing_names(catalogue, photo_ids)
     if lost.empty:
         return Relinked(0, 0)
-    folders = sorted({*map(os.path.dirname, names(catalogue).file)})
+    folders = sorted({os.path.dirname(split_box(f)[0]) for f in names(catalogue).file})
     there = [d for d in folders if os.path.isdir(d)]
     files = [
         Path(d, f)

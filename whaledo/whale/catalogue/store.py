@@ -30,7 +30,7 @@ import numpy as np
 import pandas as pd
 
 # %% ../../../whale_nbs/40_catalogue.ipynb #10771f45
-from ...files import InputError, plain_os_errors
+from ...files import InputError, plain_os_errors, split_box
 from whaledo.whale.data.words import (
     as_datetimes,
     is_nobody,
@@ -811,7 +811,7 @@ def _follow_moves(catalogue, db, rows):
         (r.path, r.photo_id)
         for r in rows.itertuples()
         if before[r.photo_id] != r.path
-        and not os.path.exists(absolute_path(catalogue, before[r.photo_id]))
+        and not os.path.exists(split_box(absolute_path(catalogue, before[r.photo_id]))[0])
     ]
     db.executemany("UPDATE photos SET path = ? WHERE photo_id = ?", moved)
 
@@ -1080,7 +1080,8 @@ def take_in(
         known = dict(db.execute("SELECT hash, path FROM photos"))
         _add_rows(catalogue, db, rows)
         told = _compare_with_decisions(db, rows, near)
-        about |= dict(photos=len(rows), whales=told.whales, disputed=told.remarks)
+        about |= dict(photos=len(rows), taken=[*map(int, {*rows.photo_id})])
+        about |= dict(whales=told.whales, disputed=told.remarks)
         append_decision(db, who, "import", about)
         apply_decision(db, "import", about)
     new = len({*rows.hash} - {*known})
