@@ -726,7 +726,8 @@ def _inherit(group):
     before = {}
     for e in group.extra[~group.there]:
         before |= e
-    return there.assign(extra=[before | e for e in there.extra])
+    there = there.assign(extra=[before | e for e in there.extra])
+    return there.set_axis(group.index[: len(there)])  # in the place of those that are gone
 
 # %% ../../../whale_nbs/41_exchange.ipynb #219b5255
 def _present_names(catalogue, photo_ids):
