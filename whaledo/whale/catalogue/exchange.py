@@ -5,9 +5,9 @@
 # %% auto #0
 __all__ = ['READ', 'WHOLE', 'BOXED', 'FOLDERS_SAY', 'COPIED', 'STORED', 'MOST', 'UNKNOWN', 'TAKEN', 'OURS', 'CONTROL', 'fit_box',
            'Source', 'import_folder', 'import_survey', 'CocoField', 'CocoPhotos', 'candidates', 'CocoPhoto',
-           'find_coco_photo', 'import_coco', 'import_wildlife', 'species_of', 'Selection', 'select_photos',
-           'export_survey', 'CocoPair', 'export_coco', 'export_wildlife', 'export_wildbook', 'export_folders',
-           'export_decisions']
+           'find_coco_photo', 'import_coco', 'import_wildlife', 'import_frame', 'species_of', 'Selection',
+           'select_photos', 'export_survey', 'CocoPair', 'export_coco', 'export_wildlife', 'export_wildbook',
+           'export_folders', 'export_decisions']
 
 # %% ../../../whale_nbs/41_exchange.ipynb #1db3a8a8
 import contextlib
@@ -60,6 +60,7 @@ from whaledo.whale.catalogue.store import (
 )
 
 # %% ../../../whale_nbs/41_exchange.ipynb #5u2vey01
+from ...tables import read_table
 from whaledo.whale.data.survey import (
     BOX_COLUMNS,
     COCO_FIELDS,
@@ -691,6 +692,26 @@ def _as_list(value):
             return json.loads(value)
     return None if _is_missing(value) else value
 
+# %% ../../../whale_nbs/41_exchange.ipynb #444cdaa7
+def import_frame(
+    catalogue,  # an open Catalogue
+    file,  # CSV, as `WildlifeDataset.df` or `export_wildlife` is written
+    who: str = "import",  # who imports
+    photos=None,  # folder to which the paths are relative; that of the file by default
+    **options,  # workers, margin, near, species: as in Source
+) -> pd.DataFrame:  # file, problem, remedy: what somebody should look at
+    "A data frame of wildlife-datasets that was written as CSV."
+    df = read_table(
+        file, "write the df of a data set of wildlife-datasets", ["identity", "path"]
+    )
+    outside = df.path[df.path.str.contains(OUTSIDE) & ~df.path.map(os.path.isfile)]
+    if len(outside):
+        raise InputError(
+            f"{file} line {outside.index[0]}: {outside.iloc[0]!r} is no path inside a folder; correct it."
+        )
+    root = Path(photos) if photos else Path(file).parent
+    return import_wildlife(catalogue, df.replace("", None), root, who, **options)
+
 # %% ../../../whale_nbs/41_exchange.ipynb #438ebbf9
 def species_of(
     catalogue,  # an open Catalogue
@@ -727,7 +748,9 @@ def _inherit(group):
     for e in group.extra[~group.there]:
         before |= e
     there = there.assign(extra=[before | e for e in there.extra])
-    return there.set_axis(group.index[: len(there)])  # in the place of those that are gone
+    return there.set_axis(
+        group.index[: len(there)]
+    )  # in the place of those that are gone
 
 # %% ../../../whale_nbs/41_exchange.ipynb #219b5255
 def _present_names(catalogue, photo_ids):

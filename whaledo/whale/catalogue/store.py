@@ -1162,7 +1162,7 @@ class PhotoFiles(NamedTuple):
     paths: list  # on this machine, that under which it came in first
 
 # %% ../../../whale_nbs/40_catalogue.ipynb #3be51c6a
-FILES = """SELECT p.photo_id, hash, p.path, n.path FROM photos p LEFT JOIN names n USING(photo_id)
+FILES = """SELECT p.photo_id, p.hash, p.path, n.path FROM photos p LEFT JOIN names n USING(photo_id)
     WHERE p.photo_id IN (SELECT value FROM json_each(?))"""
 
 # %% ../../../whale_nbs/40_catalogue.ipynb #355282f2
