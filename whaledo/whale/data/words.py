@@ -124,6 +124,7 @@ MISSING = {
     "none",
     "null",
     "nil",
+    "nat",
     "<na>",
     "#value!",
     "#ref!",
