@@ -874,9 +874,8 @@ def match(
     table: Path = None,  # CSV for the proposals
 ):
     "Propose for each new photo a known whale, another new photo, or a new whale, with probabilities."
-    said = Incoming(viewpoint, place, photos=photos)
     with open_for(source, catalogue) as c:
-        remarks(take_in(c, source, who, said))
+        remarks(take_in(c, source, who, Incoming(viewpoint, place, photos=photos)))
         found = find_matches(c, model, viewpoints, days, only_place)
     return match_report(catalogue, found, table)
 

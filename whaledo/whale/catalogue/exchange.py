@@ -47,7 +47,6 @@ from whaledo.whale.catalogue.photo_files import (
 
 # %% ../../../whale_nbs/41_exchange.ipynb #8556c3a6
 from whaledo.whale.catalogue.store import (
-    NEAR_NAMES,
     Remark,
     history,
     kept_path,
@@ -71,6 +70,8 @@ from whaledo.whale.data.survey import (
     load_survey,
     write_metadata,
 )
+
+# %% ../../../whale_nbs/41_exchange.ipynb #9f452a33
 from whaledo.whale.data.words import (
     TOP,
     UP,

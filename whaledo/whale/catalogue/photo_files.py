@@ -20,7 +20,7 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 
 # %% ../../../whale_nbs/40_photo_files.ipynb #e7d1de45
 from ...files import InputError, split_box, with_box
-from .store import Remark, names, photos, seen_at, writing
+from .store import Remark, names, seen_at, writing
 from ..data.words import read_offset, read_time
 
 # %% ../../../whale_nbs/40_photo_files.ipynb #ebeb6d08

@@ -19,7 +19,6 @@ __all__ = ['VERSION', 'PHOTO_TABLES', 'SINCE_2', 'MODEL_TABLES', 'LOG', 'GUARD',
 import contextlib
 import json
 import os
-import re
 import sqlite3
 from collections.abc import Iterator
 from datetime import datetime, timezone

@@ -25,7 +25,7 @@ from tqdm import tqdm
 from tqdm.contrib.concurrent import thread_map
 
 # %% ../../../whale_nbs/00_survey.ipynb #2c1f338e
-from ...files import Box, InputError, split_box, with_box, write_csv
+from ...files import Box, InputError, with_box, write_csv
 from whaledo.whale.data.words import (
     MISSING,
     Times,
