@@ -668,7 +668,11 @@ def _frame_rows(df, root):
             f"The data frame lacks {', '.join(lacking)}; give the df of a data set of wildlife-datasets."
         )
     rows = pd.DataFrame(dict(file=[os.path.join(root, p) for p in df.path]))
-    rows = rows.assign(place=_texts(df, "place"), said_time=_texts(df, "date"))
+    moment = _texts(df, "timestamp")
+    rows = rows.assign(
+        place=_texts(df, "place"),
+        said_time=moment.where(moment != "", _texts(df, "date")),
+    )
     rows["whale_id"] = _texts(df, "identity")
     rows["viewpoint"] = _texts(df, "orientation").map(read_viewpoint)
     rows["extra"] = [_kept(r, {"identity", "place"}) for r in df.to_dict("records")]
@@ -782,18 +786,18 @@ def _rows(catalogue, df):
     return rows
 
 # %% ../../../whale_nbs/41_exchange.ipynb #a96c0f57
-def _check_files(catalogue, rows):
+def _check_files(rows):
     "InputError where a file is gone, or holds something else than it did."
-    for r in rows[~rows.there].itertuples():
-        file = split_box(r.file)[0]
-        if not os.path.exists(file):
-            raise InputError(
-                f"{file}: is not there any more; put it back, or say where it is (`whaledo relink FOLDER`)."
-            )
-        raise InputError(
-            f"{file}: holds something else than when it was imported; put the photo back, say where it is "
-            "(`whaledo relink FOLDER`), or choose other photos."
-        )
+    gone = rows[~rows.there]
+    if gone.empty:
+        return
+    files = [split_box(f)[0] for f in gone.file]
+    changed = [f for f in files if os.path.exists(f)]
+    if changed:
+        remedy = "put the photo back, say where it is (`whaledo relink FOLDER`), or choose other photos"
+        raise InputError(f"{changed[0]}: holds something else than when it was imported; {remedy}.")
+    remedy = "put it back, or say where it is (`whaledo relink FOLDER`)"
+    raise InputError(f"{files[0]}: is not there any more; {remedy}.")
 
 # %% ../../../whale_nbs/41_exchange.ipynb #9f6fc8ab
 class Selection(NamedTuple):
@@ -922,7 +926,7 @@ def export_survey(
     "A survey folder with metadata.csv and the photos."
     rows = _rows(catalogue, df)
     _check_viewpoints(catalogue, rows)
-    _check_files(catalogue, rows)
+    _check_files(rows)
     table = _survey_table(rows)
     with plain_os_errors(folder), atomic_folder(folder) as new:
         for path, source in dict(zip(table.path, rows.file)).items():
@@ -1077,7 +1081,7 @@ def _coco_rest(catalogue, species):
     log = history(catalogue)
     for p in log.payload[log.undone_by.isna()]:
         if p.get("format") == "coco":
-            rest |= p["rest"]
+            rest |= {k: v for k, v in p["rest"].items() if v or k != "categories"}
     return rest
 
 # %% ../../../whale_nbs/41_exchange.ipynb #93eb0c57
@@ -1094,6 +1098,8 @@ def export_coco(
     coco = _coco_rest(catalogue, species)
     coco["images"] = [*{id(p.image): p.image for p in pairs}.values()]
     coco["annotations"] = [p.annotation for p in pairs if p.annotation]
+    for note in coco["annotations"]:
+        note.setdefault("category_id", coco["categories"][0]["id"])
     return write_text(file, json.dumps(coco, ensure_ascii=False, default=plain))
 
 # %% ../../../whale_nbs/41_exchange.ipynb #69bb1c91
@@ -1106,6 +1112,37 @@ def _say_where(rows, pairs, file):
         found = find_coco_photo(photos, str(pair.image["file_name"]))
         if frame.exists() and (found.problem or Path(found.file).resolve() != frame):
             pair.image["file_name"] = Path(os.path.relpath(frame, here)).as_posix()
+
+# %% ../../../whale_nbs/41_exchange.ipynb #01161063
+def _roots_of(rows):
+    "The folders to which the paths of rows are relative; '' for one that lies elsewhere by now."
+    frames = [split_box(f)[0] for f in rows.file]
+    return [
+        f.removesuffix(p) if f.endswith(f"/{p}") else ""
+        for f, p in zip(frames, rows.path)
+    ]
+
+# %% ../../../whale_nbs/41_exchange.ipynb #8d453f9b
+def _frame_paths(rows):
+    "Paths for a data frame, all of them from one root, which is said on stderr."
+    roots = {*_roots_of(rows)}
+    if len(roots) == 1 and "" not in roots:
+        return rows.path
+    frames = [split_box(f)[0] for f in rows.file]
+    root = os.path.commonpath([os.path.dirname(f) for f in frames])
+    print(f"The paths begin at {root}, which is the root to give.", file=sys.stderr)
+    return pd.Series([os.path.relpath(f, root) for f in frames], rows.index)
+
+# %% ../../../whale_nbs/41_exchange.ipynb #65bcee9f
+def _dates_of_one_form(out, rows):
+    "Where `date` is not as it came and has several forms: the day, and `timestamp` for the rest (in place)."
+    came = [e.get("date") or "" for e in rows.extra]
+    said = out["date"].fillna("").astype(str)
+    forms = {len(t) for t in said if t}
+    if len(forms) < 2 or said.tolist() == came:
+        return
+    out["timestamp"] = rows.taken_at.to_numpy()
+    out["date"] = rows.taken_at.str[:10].to_numpy()
 
 # %% ../../../whale_nbs/41_exchange.ipynb #31504ff7
 OURS = (
@@ -1128,6 +1165,8 @@ def _wildlife_row(r):
         row["orientation"] = _view_name(r.viewpoint)
     if read_time(row.get("date", "")) != r.taken_at:
         row["date"] = r.taken_at
+    if "timestamp" in row:
+        row["timestamp"] = r.taken_at
     if r.place:
         row["place"] = r.place
     return row
@@ -1139,9 +1178,14 @@ def export_wildlife(
     # image_id, identity, path, orientation, date and what else is known; None where it is not
 ) -> pd.DataFrame:
     "The data frame that `WildlifeDataset(root, df)` of wildlife-datasets takes."
-    out = pd.DataFrame([_wildlife_row(r) for r in _rows(catalogue, df).itertuples()])
-    if out.image_id.astype(str).duplicated().any():
-        out["image_id"] = unique_paths(out.image_id.astype(str))
+    rows = _rows(catalogue, df)
+    rows = rows.assign(path=_frame_paths(rows))
+    out = pd.DataFrame([_wildlife_row(r) for r in rows.itertuples()])
+    ids = out.image_id.astype(str)
+    if ids.duplicated().any() or out.image_id.map(type).nunique() > 1:
+        out["image_id"] = unique_paths(ids)
+    if "date" in out:
+        _dates_of_one_form(out, rows)
     return out
 
 # %% ../../../whale_nbs/41_exchange.ipynb #3de4ab82
@@ -1188,7 +1232,7 @@ def _dated(catalogue, df):
 def _files_now(catalogue, df):
     "Rows of `photos` with a file that holds each; InputError where there is none."
     there = _present_names(catalogue, df.photo_id).drop_duplicates("photo_id")
-    _check_files(catalogue, there)
+    _check_files(there)
     return df.assign(file=df.photo_id.map(there.set_index("photo_id").file))
 
 # %% ../../../whale_nbs/41_exchange.ipynb #12576a2f
