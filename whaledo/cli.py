@@ -9,11 +9,11 @@ __all__ = ['app', 'weights', 'CONCERNS', 'say', 'project', 'argument_comments', 
            'read_zip', 'sha12', 'result_row', 'score', 'report', 'remove', 'clean', 'call', 'build', 'pull',
            'runtime_tests', 'test_container', 'interact', 'existing', 'NotWritten', 'keep_table', 'remarks',
            'kind_of_source', 'Incoming', 'say_unheard', 'take_in', 'import_and_tell', 'catalogue_counts',
-           'import_photos', 'relink', 'tell_counts', 'Outgoing', 'export_forms', 'export_and_tell', 'export_photos',
-           'history', 'find_matches', 'tell_proposals', 'match_report', 'match', 'open_for', 'review', 'sightings',
-           'count', 'toy_submission', 'time_run', 'bench_sandbox', 'bench_rendering', 'tell_bench', 'tell_sandbox',
-           'bench', 'bench_gpu', 'demo_data', 'demo_train', 'demo_pack', 'engine_fits', 'read_result', 'demo_run',
-           'demo_submission', 'demo_report', 'demo_folder', 'demo', 'main', 'failure', 'run']
+           'import_photos', 'relink', 'import_decisions', 'tell_counts', 'Outgoing', 'export_forms', 'export_and_tell',
+           'export_photos', 'history', 'find_matches', 'tell_proposals', 'match_report', 'match', 'open_for', 'review',
+           'sightings', 'count', 'toy_submission', 'time_run', 'bench_sandbox', 'bench_rendering', 'tell_bench',
+           'tell_sandbox', 'bench', 'bench_gpu', 'demo_data', 'demo_train', 'demo_pack', 'engine_fits', 'read_result',
+           'demo_run', 'demo_submission', 'demo_report', 'demo_folder', 'demo', 'main', 'failure', 'run']
 
 # %% ../nbs/90_cli.ipynb #8bdc0a2b
 import ast
@@ -733,6 +733,23 @@ def relink(
         f"{catalogue}: {found:,} photos found again in {folder}, {lost:,} are still nowhere"
     )
     return dict(found=found, lost=lost)
+
+# %% ../nbs/90_cli.ipynb #5fa6a143
+@command
+def import_decisions(
+    file: Path,  # of `export-photos --form decisions`
+    catalogue: Path = Path("catalogue.db"),  # that knows the photos
+    problems: Path = None,  # CSV for decisions that could not be taken over
+):
+    "Take over what somebody decided in another copy of a catalogue."
+    from whaledo.whale.catalogue import exchange
+
+    with existing(catalogue) as c:
+        left = exchange.import_decisions(c, file)
+    remarks(left)
+    keep_table(problems, left)
+    print(f"{catalogue}: {len(left):,} decisions left out, the others are in")
+    return dict(left_out=len(left))
 
 # %% ../nbs/90_cli.ipynb #5b374917
 def tell_counts(catalogue: Path, counts: dict):

@@ -5,15 +5,15 @@
 # %% auto #0
 __all__ = ['VERSION', 'PHOTO_TABLES', 'SINCE_2', 'MODEL_TABLES', 'LOG', 'GUARD', 'GUARDED', 'DERIVED', 'KEYS', 'BY_WHALE',
            'COMPLAINTS', 'NEW', 'FACTS', 'KINDS', 'ANY_MAY', 'DECIDE_WHALE', 'TAKE_WHALE', 'SET_FACT', 'NOT_THIS',
-           'EFFECTS', 'LIST', 'LATEST', 'READ_FACT', 'OWN', 'KNOWN', 'ADD_PHOTO', 'ADD_NAME', 'NEAR_NAMES',
+           'EFFECTS', 'LIST', 'LATEST', 'READ_FACT', 'OWN', 'SAME', 'KNOWN', 'ADD_PHOTO', 'ADD_NAME', 'NEAR_NAMES',
            'FACTS_OF_ALL', 'TAKE_IN', 'FACTS_NOW', 'OF_PHOTOS', 'FACT_COLUMNS', 'PHOTO_COLUMNS', 'NAME_COLUMNS',
            'FILES', 'SENTENCES', 'HISTORY', 'COLUMNS', 'MATCH_COLUMNS', 'MATCH_TYPES', 'MATCHES', 'ASKED', 'AMONG',
            'plain_errors', 'Catalogue', 'writing', 'apply_decision', 'append_decision', 'rebuild', 'whales_after',
-           'whale_of', 'whale_exists', 'plain', 'decide', 'undo', 'absolute_path', 'kept_path', 'seen_at',
-           'known_files', 'known_contents', 'Remark', 'Decided', 'TakenIn', 'Told', 'take_in', 'photo_facts', 'photos',
-           'names', 'PhotoFiles', 'photo_files', 'photos_of', 'still_undecided', 'rejections', 'decision_sentence',
-           'history', 'Decision', 'own_decisions', 'notes', 'skipped', 'without_vectors', 'add_blobs', 'read_blobs',
-           'add_vectors', 'vectors', 'replace_matches', 'matches', 'noted_models']
+           'whale_of', 'whale_exists', 'plain', 'decide', 'undo', 'Foreign', 'take_over', 'absolute_path', 'kept_path',
+           'seen_at', 'known_files', 'known_contents', 'Remark', 'Decided', 'TakenIn', 'Told', 'take_in', 'photo_facts',
+           'photos', 'names', 'PhotoFiles', 'photo_files', 'photos_of', 'still_undecided', 'rejections',
+           'decision_sentence', 'history', 'Decision', 'own_decisions', 'notes', 'skipped', 'without_vectors',
+           'add_blobs', 'read_blobs', 'add_vectors', 'vectors', 'replace_matches', 'matches', 'noted_models']
 
 # %% ../../../whale_nbs/40_catalogue.ipynb #cc83524a
 import contextlib
@@ -419,11 +419,12 @@ def append_decision(
     who: str,
     kind: str,
     payload: dict,
+    at: str = "",  # UTC, when it was taken; now by default
 ) -> int:  # its number
     "One more line of the log; what it does to the state is not done yet."
     if not (isinstance(who, str) and who.strip()):
         raise InputError("A decision needs the name of who took it; give who.")
-    row = (_now(), who.strip(), kind, _to_json(payload))
+    row = (at or _now(), who.strip(), kind, _to_json(payload))
     insert = "INSERT INTO log(at, who, kind, payload) VALUES(?, ?, ?, ?)"
     seq = db.execute(insert, row).lastrowid
     db.execute(LIST, (seq, seq))
@@ -718,6 +719,52 @@ def undo(
         _replay(db)
     return number
 
+# %% ../../../whale_nbs/40_catalogue.ipynb #a58118fc
+class Foreign(NamedTuple):
+    "A decision that was taken elsewhere; its photos are those of this catalogue."
+
+    seq: int  # its number there
+    at: str  # UTC
+    who: str
+    kind: str
+    payload: dict
+
+# %% ../../../whale_nbs/40_catalogue.ipynb #6671ab0f
+def _with_numbers_of_here(decision, here):
+    "The payload with numbers of decisions of this catalogue; None where it is about one that is not here."
+    p = dict(decision.payload)
+    for field in ("seq", "step"):
+        if field in p:
+            p[field] = here.get(p[field])
+    return None if decision.kind == "undo" and p["seq"] is None else p
+
+# %% ../../../whale_nbs/40_catalogue.ipynb #c4af35ba
+SAME = "SELECT seq FROM log WHERE at = ? AND who = ? AND kind = ? AND payload = ?"
+
+# %% ../../../whale_nbs/40_catalogue.ipynb #51f0cf30
+def _take_one_over(db, d, here):
+    "Write down a decision of elsewhere unless it is there; False where it is about one that is not."
+    payload = _with_numbers_of_here(d, here)
+    if payload is None:
+        return False
+    known = db.execute(SAME, (d.at, d.who, d.kind, _to_json(payload))).fetchone()
+    here[d.seq] = (
+        known[0] if known else append_decision(db, d.who, d.kind, payload, d.at)
+    )
+    return True
+
+# %% ../../../whale_nbs/40_catalogue.ipynb #b63523b5
+def take_over(
+    catalogue,  # an open Catalogue
+    decisions,  # Foreign, in order
+) -> list:  # numbers, there, of those that could not be taken over
+    "Write down what was decided elsewhere, once."
+    here = {}  # number there: number here
+    with writing(catalogue) as db:
+        left = [d.seq for d in decisions if not _take_one_over(db, d, here)]
+        _replay(db)
+    return left
+
 # %% ../../../whale_nbs/40_catalogue.ipynb #c2371075
 def absolute_path(
     catalogue,  # an open Catalogue
@@ -810,7 +857,9 @@ def _follow_moves(catalogue, db, rows):
         (r.path, r.photo_id)
         for r in rows.itertuples()
         if before[r.photo_id] != r.path
-        and not os.path.exists(split_box(absolute_path(catalogue, before[r.photo_id]))[0])
+        and not os.path.exists(
+            split_box(absolute_path(catalogue, before[r.photo_id]))[0]
+        )
     ]
     db.executemany("UPDATE photos SET path = ? WHERE photo_id = ?", moved)
 
