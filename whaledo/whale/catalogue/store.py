@@ -5,15 +5,16 @@
 # %% auto #0
 __all__ = ['VERSION', 'PHOTO_TABLES', 'SINCE_2', 'MODEL_TABLES', 'LOG', 'GUARD', 'GUARDED', 'DERIVED', 'KEYS', 'BY_WHALE',
            'COMPLAINTS', 'NEW', 'FACTS', 'KINDS', 'ANY_MAY', 'DECIDE_WHALE', 'TAKE_WHALE', 'SET_FACT', 'NOT_THIS',
-           'EFFECTS', 'LIST', 'LATEST', 'READ_FACT', 'OWN', 'SAME', 'KNOWN', 'ADD_PHOTO', 'ADD_NAME', 'NEAR_NAMES',
-           'FACTS_OF_ALL', 'TAKE_IN', 'FACTS_NOW', 'OF_PHOTOS', 'FACT_COLUMNS', 'PHOTO_COLUMNS', 'NAME_COLUMNS',
-           'FILES', 'SENTENCES', 'HISTORY', 'COLUMNS', 'MATCH_COLUMNS', 'MATCH_TYPES', 'MATCHES', 'ASKED', 'AMONG',
-           'plain_errors', 'Catalogue', 'writing', 'apply_decision', 'append_decision', 'rebuild', 'whales_after',
-           'whale_of', 'whale_exists', 'plain', 'decide', 'undo', 'Foreign', 'take_over', 'absolute_path', 'kept_path',
-           'seen_at', 'known_files', 'known_contents', 'Remark', 'Decided', 'TakenIn', 'Told', 'take_in', 'photo_facts',
-           'photos', 'names', 'PhotoFiles', 'photo_files', 'photos_of', 'still_undecided', 'rejections',
-           'decision_sentence', 'history', 'Decision', 'own_decisions', 'notes', 'skipped', 'without_vectors',
-           'add_blobs', 'read_blobs', 'add_vectors', 'vectors', 'replace_matches', 'matches', 'noted_models']
+           'EFFECTS', 'LIST', 'LATEST', 'READ_FACT', 'OWN', 'SAME', 'KNOWN', 'ADD_PHOTO', 'ADD_NAME', 'WHERE_NOW',
+           'NAMES_SAID', 'NEAR_NAMES', 'OPEN', 'FACTS_OF_ALL', 'TAKE_IN', 'FACTS_NOW', 'OF_PHOTOS', 'FACT_COLUMNS',
+           'PHOTO_COLUMNS', 'NAME_COLUMNS', 'FILES', 'SENTENCES', 'HISTORY', 'COLUMNS', 'MATCH_COLUMNS', 'MATCH_TYPES',
+           'MATCHES', 'ASKED', 'AMONG', 'plain_errors', 'Catalogue', 'writing', 'apply_decision', 'append_decision',
+           'rebuild', 'whales_after', 'whale_of', 'whale_exists', 'plain', 'decide', 'undo', 'Foreign', 'take_over',
+           'absolute_path', 'kept_path', 'seen_at', 'known_files', 'KnownContents', 'known_contents', 'Remark',
+           'Decided', 'TakenIn', 'Told', 'take_in', 'photo_facts', 'photos', 'names', 'PhotoFiles', 'photo_files',
+           'photos_of', 'still_undecided', 'rejections', 'decision_sentence', 'history', 'Decision', 'own_decisions',
+           'notes', 'skipped', 'without_vectors', 'add_blobs', 'read_blobs', 'add_vectors', 'vectors',
+           'replace_matches', 'matches', 'noted_models']
 
 # %% ../../../whale_nbs/40_catalogue.ipynb #cc83524a
 import contextlib
@@ -29,7 +30,7 @@ import numpy as np
 import pandas as pd
 
 # %% ../../../whale_nbs/40_catalogue.ipynb #10771f45
-from ...files import InputError, plain_os_errors, split_box
+from ...files import InputError, holds, plain_os_errors
 from whaledo.whale.data.words import (
     as_datetimes,
     is_nobody,
@@ -37,6 +38,7 @@ from whaledo.whale.data.words import (
     read_time,
     read_viewpoint,
     same_name,
+    shown_name,
 )
 
 # %% ../../../whale_nbs/40_catalogue.ipynb #257ccb40
@@ -49,9 +51,18 @@ PHOTO_TABLES = (
        stamp TEXT NOT NULL, extra TEXT NOT NULL)""",
     "CREATE INDEX names_of ON names(photo_id)",
 )
-SINCE_2 = (  # photos without their notes (EXIF); the content that bears a name
+
+# %% ../../../whale_nbs/40_catalogue.ipynb #5293506b
+SINCE_2 = (
     "ALTER TABLE photos ADD COLUMN pixels TEXT NOT NULL DEFAULT ''",
-    "ALTER TABLE names ADD COLUMN hash TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE names RENAME TO names_1",
+    "DROP INDEX names_of",
+    """CREATE TABLE names(path TEXT, photo_id INTEGER NOT NULL REFERENCES photos, stamp TEXT NOT NULL,
+       extra TEXT NOT NULL, hash TEXT NOT NULL, PRIMARY KEY(path, hash))""",
+    """INSERT INTO names SELECT n.path, photo_id, stamp, extra, hash
+       FROM names_1 n JOIN photos USING(photo_id) ORDER BY n.rowid""",
+    "DROP TABLE names_1",
+    "CREATE INDEX names_of ON names(photo_id)",
 )
 
 # %% ../../../whale_nbs/40_catalogue.ipynb #5c57d328
@@ -214,16 +225,42 @@ def _may_write(file):
     return not file.exists() or all(os.access(p, os.W_OK) for p in (file, file.parent))
 
 # %% ../../../whale_nbs/40_catalogue.ipynb #37f82ecf
+def _opened_to_read(address):
+    "sqlite3.Connection that writes nothing; its version is read."
+    db = sqlite3.connect(address, uri=True, isolation_level=None)
+    db.execute("PRAGMA temp_store=MEMORY")
+    db.execute("PRAGMA user_version")
+    return db
+
+# %% ../../../whale_nbs/40_catalogue.ipynb #fed09668
 def _connect_to_read(file):
     "sqlite3.Connection to a file that nobody here can change."
     address = Path(file).absolute().as_uri()
-    db = sqlite3.connect(
-        f"{address}?mode=ro&immutable=1", uri=True, isolation_level=None
-    )
-    db.execute("PRAGMA temp_store=MEMORY")
+    waiting = Path(f"{file}-wal")  # what others have written lately
+    try:
+        db = _opened_to_read(f"{address}?mode=ro")
+        db.execute("SELECT 1 FROM sqlite_master").fetchone()
+    except sqlite3.OperationalError:
+        if waiting.exists() and waiting.stat().st_size:
+            remedy = "copy both to a disk that may be written to"
+            raise InputError(
+                f"{file}: its latest decisions are in {waiting}; {remedy}."
+            ) from None
+        db = _opened_to_read(f"{address}?immutable=1")
     if not _version(db, file):
-        db.close()
         raise InputError(f"{file}: is empty; name a catalogue.")
+    return _brought_up_to_date(db, file)
+
+# %% ../../../whale_nbs/40_catalogue.ipynb #2a1798f5
+def _brought_up_to_date(db, file):
+    "A connection that may only read, of today's version: a copy in memory where the file is older."
+    if _version(db, file) < VERSION:
+        copy = sqlite3.connect(":memory:", isolation_level=None)
+        db.backup(copy)
+        db.close()
+        _prepare(copy, file)
+        db = copy
+    db.execute("PRAGMA query_only=1")
     return db
 
 # %% ../../../whale_nbs/40_catalogue.ipynb #21951c5b
@@ -668,10 +705,13 @@ def decide(
 
 # %% ../../../whale_nbs/40_catalogue.ipynb #b52a042b
 def _complete_payload(db, kind, p):
-    "Name new whales, and keep whom the photo showed before (in place)."
+    "Name new whales, spell names as they are spelt, and keep whom the photo showed before (in place)."
+    known = {same_name(w): w for w in reversed(_known_names(db))}
     for f in ("whale", "new"):
         if p.get(f) == NEW:
             p[f] = _fresh_name(db)
+        elif f in p and p[f]:
+            p[f] = known.get(same_name(p[f]), p[f])
     if kind in ("assign", "reject"):
         p["was"] = whale_of(db, p["photo_id"])
 
@@ -800,36 +840,49 @@ def seen_at(
         db.execute("UPDATE photos SET path = ? WHERE photo_id = ?", (path, photo_id))
 
 # %% ../../../whale_nbs/40_catalogue.ipynb #a5b3456c
+KNOWN = ("stamp", "content", "hash", "width", "height", "exif_time")
+
+# %% ../../../whale_nbs/40_catalogue.ipynb #d494d897
 def known_files(
     catalogue,  # an open Catalogue
-    # {path as it is kept: dict of KNOWN}; hash is that of the photo, content that of the
-    # file
+    # {path as it is kept: list of dicts of KNOWN}; hash is that of the photo, content that
+    # of the file
 ) -> dict:
-    "What is known of the files that came in before."
+    "What is known of the files that came in before; the latest content of a path last."
     rows = _ask(
         catalogue,
-        """SELECT n.path, stamp, coalesce(nullif(n.hash, ''), p.hash), p.hash, pixels, width, height, taken_at
-           FROM names n JOIN photos p USING(photo_id)""",
+        """SELECT n.path, stamp, n.hash, p.hash, width, height, taken_at
+           FROM names n JOIN photos p USING(photo_id) ORDER BY n.rowid""",
     )
-    return {path: dict(zip(KNOWN, values)) for path, *values in rows}
+    found = {}
+    for path, *values in rows:
+        found.setdefault(path, []).append(dict(zip(KNOWN, values)))
+    return found
 
 # %% ../../../whale_nbs/40_catalogue.ipynb #98782365
+class KnownContents(NamedTuple):
+    "By what photos are known again; {...: hash of the photo}."
+
+    files: dict  # by the content of a file
+    pixels: dict  # by the photo without its notes
+
+# %% ../../../whale_nbs/40_catalogue.ipynb #1d7560b5
 def known_contents(
     catalogue,  # an open Catalogue
-) -> dict:  # {content of a file: hash of the photo that it holds}
+) -> KnownContents:
     "Every content under which a photo was met, such as one whose notes were edited."
-    sql = """SELECT n.hash, p.hash FROM names n JOIN photos p USING(photo_id)
-             WHERE n.hash != '' UNION SELECT hash, hash FROM photos"""
-    return dict(_ask(catalogue, sql))
+    files = """SELECT n.hash, p.hash FROM names n JOIN photos p USING(photo_id)
+               UNION SELECT hash, hash FROM photos"""
+    pixels = "SELECT pixels, hash FROM photos WHERE pixels != ''"
+    return KnownContents(dict(_ask(catalogue, files)), dict(_ask(catalogue, pixels)))
 
 # %% ../../../whale_nbs/40_catalogue.ipynb #95d26553
 ADD_PHOTO = """INSERT INTO photos(hash, path, viewpoint, taken_at, place, width, height, added_at, pixels)
     VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT(hash) DO UPDATE SET """ + ", ".join(
     f"{c} = CASE {c} WHEN '' THEN excluded.{c} ELSE {c} END" for c in (*FACTS, "pixels")
 )
-ADD_NAME = """INSERT INTO names(path, photo_id, stamp, extra, hash) VALUES(?, ?, ?, ?, ?)
-    ON CONFLICT(path) DO UPDATE SET stamp = excluded.stamp, hash = excluded.hash,
-    extra = json_patch(extra, excluded.extra)"""
+ADD_NAME = """INSERT INTO names VALUES(?, ?, ?, ?, ?) ON CONFLICT(path, hash)
+    DO UPDATE SET stamp = excluded.stamp, extra = json_patch(extra, excluded.extra)"""
 
 # %% ../../../whale_nbs/40_catalogue.ipynb #a829e90d
 def _insert_photos(db, rows):
@@ -850,17 +903,20 @@ def _insert_names(db, rows):
     db.executemany(ADD_NAME, values)
 
 # %% ../../../whale_nbs/40_catalogue.ipynb #0d64fe57
+WHERE_NOW = """SELECT p.photo_id, p.path, n.hash, stamp FROM photos p
+    JOIN names n ON n.photo_id = p.photo_id AND n.path = p.path"""
+
+# %% ../../../whale_nbs/40_catalogue.ipynb #765aafa4
 def _follow_moves(catalogue, db, rows):
     "The place of photos that are not where they were becomes that at which they came in."
-    before = dict(db.execute("SELECT photo_id, path FROM photos"))
-    moved = [
-        (r.path, r.photo_id)
-        for r in rows.itertuples()
-        if before[r.photo_id] != r.path
-        and not os.path.exists(
-            split_box(absolute_path(catalogue, before[r.photo_id]))[0]
-        )
-    ]
+    before = {i: place for i, *place in db.execute(WHERE_NOW)}
+    moved = []
+    for r in rows.itertuples():
+        path, content, known_stamp = before.get(r.photo_id, ("", "", ""))
+        if path != r.path and not holds(
+            absolute_path(catalogue, path), content, known_stamp
+        ):
+            moved.append((r.path, r.photo_id))
     db.executemany("UPDATE photos SET path = ? WHERE photo_id = ?", moved)
 
 # %% ../../../whale_nbs/40_catalogue.ipynb #d38b359d
@@ -895,12 +951,15 @@ def _without_nobody(rows):
     return remarks
 
 # %% ../../../whale_nbs/40_catalogue.ipynb #5b9c0b8f
-def _known_names(db, rows):
-    "Names of whales, those of the catalogue before those that come in, each once."
-    known = db.execute(
-        "SELECT DISTINCT whale FROM state WHERE whale IS NOT NULL ORDER BY whale"
-    )
-    return [*dict.fromkeys([*(w for (w,) in known), *filter(None, rows.whale_id)])]
+NAMES_SAID = """SELECT whale FROM state WHERE whale IS NOT NULL
+                UNION SELECT whale FROM rejected UNION SELECT whale FROM decisions
+                WHERE kind IN ('assign', 'merge') AND undone_by IS NULL AND whale IS NOT NULL"""
+
+
+def _known_names(db, names=()):
+    "Names of whales, those that somebody has said before those that come in, each once."
+    known = sorted(w for (w,) in db.execute(NAMES_SAID)) + sorted(_renamed(db))
+    return [*dict.fromkeys([*known, *filter(None, names)])]
 
 # %% ../../../whale_nbs/40_catalogue.ipynb #f87974e4
 def _first_spelling(names, key):
@@ -914,15 +973,25 @@ def _first_spelling(names, key):
 NEAR_NAMES = ("ask", "same", "different")  # what to do about names that differ by case
 
 # %% ../../../whale_nbs/40_catalogue.ipynb #5354ed2d
+NEAR_NAMES = ("ask", "same", "different")  # what to do about names that differ by case
+OPEN = "left open: say whether names that are nearly alike are the same or different, and import again"
+
+# %% ../../../whale_nbs/40_catalogue.ipynb #59e5cdbb
+def _near_others(db, rows):
+    "{name that nobody bears yet: one that differs from it by case}, of names in `rows`."
+    other = _first_spelling(_known_names(db, rows.whale_id), near_name)
+    return {
+        w: o
+        for w, o in other.items()
+        if w in {*rows.whale_id} and not _is_somebody(db, w)
+    }
+
+# %% ../../../whale_nbs/40_catalogue.ipynb #adbb4176
 def _settle_near_names(db, rows, near):
     "What becomes of names that differ by case from another (in place); Remarks on them."
-    other = _first_spelling(_known_names(db, rows), near_name)
+    other = {} if near == "different" else _near_others(db, rows)
     affected = rows[rows.whale_id.isin([*other])]
-    if near == "different" or affected.empty:
-        return []
-    remedy = "left open: say whether names that are nearly alike are the same or different, and import again"
-    if near == "same":
-        remedy = "taken for the same"
+    remedy = "taken for the same" if near == "same" else OPEN
     remarks = [
         Remark(
             r.path,
@@ -931,18 +1000,27 @@ def _settle_near_names(db, rows, near):
         )
         for r in affected.itertuples()
     ]
-    new = affected.whale_id.map(other) if near == "same" else ""
-    rows.loc[affected.index, "whale_id"] = new
+    now = affected.whale_id.map(other) if near == "same" else ""
+    rows.loc[affected.index, "whale_id"] = now
     return remarks
+
+# %% ../../../whale_nbs/40_catalogue.ipynb #b46adb6b
+def _check_near(near):
+    "InputError for what is none of NEAR_NAMES."
+    if near not in NEAR_NAMES:
+        raise InputError(
+            f"near={near!r} is unknown; give one of {', '.join(NEAR_NAMES)}."
+        )
 
 # %% ../../../whale_nbs/40_catalogue.ipynb #e7088fbd
 def _settle_names(db, rows, near):
     "The names of whales in `rows` become those of the catalogue (in place); Remarks."
+    rows["whale_id"] = rows.whale_id.map(shown_name)
     remarks = _without_nobody(rows)
-    spelling = _first_spelling(_known_names(db, rows), same_name)
+    spelling = _first_spelling(_known_names(db, rows.whale_id), same_name)
     rows["whale_id"] = rows.whale_id.replace(spelling)
-    renamed = _under_new_names(db, rows)
-    return [*remarks, *renamed, *_settle_near_names(db, rows, near)]
+    near_ones = _settle_near_names(db, rows, near)
+    return [*remarks, *near_ones, *_under_new_names(db, rows)]
 
 # %% ../../../whale_nbs/40_catalogue.ipynb #fdd5b293
 def _renamed(db):
@@ -1064,21 +1142,20 @@ def _doubles(rows, known):
     return out
 
 # %% ../../../whale_nbs/40_catalogue.ipynb #31d212ad
+def _no_date(said):
+    "What is to be said of a photo without a date; said: what its table or its camera wrote."
+    if said.startswith("changed "):
+        return f"has no date of its own (it was {said})"
+    return f"has a date that cannot be read ({said})" if said else "has no date"
+
+# %% ../../../whale_nbs/40_catalogue.ipynb #27d44527
 def _undated(rows):
     "Remarks on photos without a date."
     none = rows[rows.taken_at == ""]
-    unread = none[none.said_time.astype(bool)]
-    silent = none[none.said_time == ""]
-    out = [
-        Remark(
-            r.path,
-            f"has a date that cannot be read ({r.said_time})",
-            "describe it with taken_at",
-        )
-        for r in unread.itertuples()
-    ]
     remedy = "describe it with taken_at, if you know"
-    return out + [Remark(path, "has no date", remedy) for path in silent.path]
+    return [
+        Remark(r.path, _no_date(str(r.said_time)), remedy) for r in none.itertuples()
+    ]
 
 # %% ../../../whale_nbs/40_catalogue.ipynb #977b5189
 TAKE_IN = ["hash", "path", "stamp", "viewpoint", "taken_at", "said_time", "place"]
@@ -1107,6 +1184,14 @@ class Told(NamedTuple):
     remarks: list  # of Remark, on what is not
 
 
+def _about(rows, told):
+    "What the log keeps of an import."
+    taken = sorted({*map(int, rows.photo_id)})
+    return dict(
+        photos=len(rows), taken=taken, whales=told.whales, disputed=told.remarks
+    )
+
+# %% ../../../whale_nbs/40_catalogue.ipynb #cb41ea46
 def _compare_with_decisions(db, rows, near):
     "Told; the names in `rows` become those of today (in place)."
     remarks = _settle_names(db, rows, near)
@@ -1123,13 +1208,13 @@ def take_in(
     **about,  # for the log: source and more
 ) -> TakenIn:
     "Photos, names and whales: all of them or none; what somebody has decided stands."
+    _check_near(near)
     rows = rows.astype(object)  # quicker, row by row
     with writing(catalogue) as db:
         known = dict(db.execute("SELECT hash, path FROM photos"))
         _add_rows(catalogue, db, rows)
         told = _compare_with_decisions(db, rows, near)
-        about |= dict(photos=len(rows), taken=[*map(int, {*rows.photo_id})])
-        about |= dict(whales=told.whales, disputed=told.remarks)
+        about |= _about(rows, told)
         append_decision(db, who, "import", about)
         apply_decision(db, "import", about)
     new = len({*rows.hash} - {*known})
@@ -1187,14 +1272,16 @@ def photos(
 NAME_COLUMNS = ["photo_id", "file", "extra", "stamp", "content"]
 
 # %% ../../../whale_nbs/40_catalogue.ipynb #ed952921
+NAME_COLUMNS = ["photo_id", "file", "extra", "stamp", "content"]
+
+# %% ../../../whale_nbs/40_catalogue.ipynb #b0e8c3f5
 def names(
     catalogue,  # an open Catalogue
     # NAME_COLUMNS: extra is a dict, what its table said; stamp and content are those of the file;
     # several rows for a photo with several names
 ) -> pd.DataFrame:
     "Every name under which a photo was met."
-    sql = """SELECT photo_id, n.path, extra, stamp, coalesce(nullif(n.hash, ''), p.hash)
-             FROM names n JOIN photos p USING(photo_id) ORDER BY n.rowid"""
+    sql = "SELECT photo_id, path, extra, stamp, hash FROM names ORDER BY rowid"
     rows = _ask(catalogue, sql)  # as they came in
     rows = [
         (i, absolute_path(catalogue, path), json.loads(extra), *rest)
@@ -1207,26 +1294,30 @@ class PhotoFiles(NamedTuple):
     "Where a photo is."
 
     hash: str
-    paths: list  # on this machine, that under which it came in first
+    paths: list  # on this machine, that at which it is now first
+    held: list  # those that hold it, as far as anybody has looked
 
 # %% ../../../whale_nbs/40_catalogue.ipynb #3be51c6a
-FILES = """SELECT p.photo_id, p.hash, p.path, n.path FROM photos p LEFT JOIN names n USING(photo_id)
-    WHERE p.photo_id IN (SELECT value FROM json_each(?))"""
+FILES = """SELECT p.photo_id, p.hash, p.path, n.path, n.hash, n.stamp
+    FROM photos p LEFT JOIN names n USING(photo_id)
+    WHERE p.photo_id IN (SELECT value FROM json_each(?)) ORDER BY n.path != p.path, n.rowid"""
 
 # %% ../../../whale_nbs/40_catalogue.ipynb #355282f2
 def photo_files(
     catalogue,  # an open Catalogue
     photo_ids,
 ) -> dict:  # {photo_id: PhotoFiles}
-    "Where photos are."
+    "Where photos are; files that hold something else by now are left out, unless there are no others."
     found = {}
-    for i, hash, *paths in _ask(catalogue, FILES, (_json_list(photo_ids),)):
-        known = found.setdefault(i, PhotoFiles(hash, [])).paths
-        for path in filter(None, paths):
-            file = absolute_path(catalogue, path)
-            if file not in known:
-                known.append(file)
-    return found
+    for i, hash, first, path, content, known_stamp in _ask(
+        catalogue, FILES, (_json_list(photo_ids),)
+    ):
+        file = absolute_path(catalogue, path or first)
+        known = found.setdefault(i, PhotoFiles(hash, [], []))
+        known.paths.append(file)
+        if path and holds(file, content, known_stamp):
+            known.held.append(file)
+    return {i: f._replace(paths=f.held or f.paths) for i, f in found.items()}
 
 # %% ../../../whale_nbs/40_catalogue.ipynb #009a1331
 def photos_of(

@@ -8,6 +8,7 @@ __all__ = ['VIEWPOINTS', 'REQUIRED', 'LABELS', 'COCO_FIELDS', 'SIDES', 'EVERY_SI
            'Inspection', 'check_survey', 'derive_encounters', 'fill_encounters', 'load_survey', 'write_metadata']
 
 # %% ../../../whale_nbs/00_survey.ipynb #6ca420e7
+import contextlib
 import csv
 import difflib
 import io
@@ -25,7 +26,7 @@ from tqdm import tqdm
 from tqdm.contrib.concurrent import thread_map
 
 # %% ../../../whale_nbs/00_survey.ipynb #2c1f338e
-from ...files import Box, InputError, with_box, write_csv
+from ...files import Box, InputError, fit_box, with_box, write_csv
 from whaledo.whale.data.words import (
     MISSING,
     Times,
@@ -53,7 +54,6 @@ COCO_FIELDS = {  # ours: theirs, the likeliest first
     "time": ["date_captured", "timestamp", "datetime", "date"],
     "encounter_id": ["encounter_id", "encounter", "encounter_name"],
 }
-
 
 # %% ../../../whale_nbs/00_survey.ipynb #af6d9ccd
 class Problem(NamedTuple):
@@ -124,7 +124,7 @@ def _delimiter(
     text: str,  # of a CSV file
 ) -> str:
     "What separates the cells, where the first line says so."
-    first = text.lstrip().split("\n", 1)[0].strip().lower()
+    first = text.lstrip("\ufeff \r\n").split("\n", 1)[0].rstrip("\r\n ").lower()
     return first[4] if first.startswith("sep=") and len(first) == 5 else ","
 
 # %% ../../../whale_nbs/00_survey.ipynb #ddde9ba8
@@ -135,8 +135,6 @@ def _from_header(
     for i, (_, *cells) in enumerate(rows[:5]):
         if {*cells} & {*REQUIRED}:
             return rows[i:]
-        if sum(map(bool, cells)) > 1:
-            break  # the header of another table
     return rows
 
 # %% ../../../whale_nbs/00_survey.ipynb #442da4c9
@@ -402,16 +400,18 @@ def _near_words(
     meant = {}
     for word in counts.index.difference(VIEWPOINTS):
         others = {*VIEWPOINTS} | {
-            w for w in counts.index if counts[w] > 10 * counts[word]
+            w for w in counts.index[:20] if counts[w] > 10 * counts[word]
         }
         close = difflib.get_close_matches(word, others - {word}, 1, 0.75)
-        if close and not word.endswith(close[0]):
+        if close and close[0] not in word and not re.fullmatch(EVERY_SIDE, word):
             meant[word] = close[0]
     return meant
 
 # %% ../../../whale_nbs/00_survey.ipynb #0bf48c5b
-def _viewpoint_rules(df) -> Iterator[Rule]:
-    "Viewpoints that were written by mistake."
+def _viewpoint_rules(df, labelled) -> Iterator[Rule]:
+    "Viewpoints that were written by mistake; an unlabelled survey may have any."
+    if not labelled:
+        return
     words = df.viewpoint.map(read_viewpoint)
     meant = _near_words(words)
     problem = "viewpoint {viewpoint!r} looks like " + words.map(
@@ -451,23 +451,21 @@ def _spread_boxes(
 
 # %% ../../../whale_nbs/00_survey.ipynb #1a4afbb9
 def _box_rules(df) -> Iterator[Rule]:
-    "A box has four numbers, or none."
+    "A box has four numbers and perhaps an angle, or none."
     there = [c for c in BOX_COLUMNS if c in df]
     any_said = (df[there] != "").any(axis=1)
-    for c in BOX_COLUMNS[:4]:
+    remedy = "give x, y, width and height in pixels, or no box"
+    for c in BOX_COLUMNS:
         said = df.get(c, pd.Series("", df.index))
         odd = any_said & ~said.str.fullmatch(NUMBER)
+        if c == BOX_COLUMNS[-1]:
+            odd &= said != ""
         problem = (
             f"the box has no number as {c} ({{{c}!r}})"
             if c in df
             else f"the box has no {c}"
         )
-        yield Rule(
-            there[0] if there else c,
-            odd,
-            problem,
-            "give x, y, width and height in pixels, or no box",
-        )
+        yield Rule(there[0] if there else c, odd, problem, remedy)
 
 # %% ../../../whale_nbs/00_survey.ipynb #6ee37806
 def box_of_row(
@@ -560,7 +558,8 @@ def in_threads(
 # %% ../../../whale_nbs/00_survey.ipynb #533a173f
 def _check_photos(df, workers) -> list:  # of Problem
     "Decode every photo that is there."
-    rows = [r for r in df.itertuples() if os.path.isfile(r.file)]
+    inside = ~df.path.str.contains(OUTSIDE)
+    rows = [r for r in df[inside].itertuples() if os.path.isfile(r.file)]
     return [p for p in in_threads(_check_photo, rows, "photos", workers) if p]
 
 # %% ../../../whale_nbs/00_survey.ipynb #0750fea4
@@ -589,7 +588,7 @@ def _check_rows(
         *_time_rules(df),
         *_box_rules(df),
         *_value_rules(df),
-        *_viewpoint_rules(df),
+        *_viewpoint_rules(df, labelled),
         _same_name_rule(df),
     ]
     if folder:
@@ -640,8 +639,9 @@ def _inspect(folder, labelled, files, photos=False, workers=None) -> Inspection:
     df = _spread_boxes(df)
     header = [*df.columns[1:]]
     wrong = _check_columns(header, labelled)
-    if df.empty and not wrong:
-        wrong = [Problem(1, "lists no photos", "add a row for each")]
+    if df.empty:  # nothing to hold the rules against
+        wrong = wrong or [Problem(1, "lists no photos", "add a row for each")]
+        return Inspection(None, _problem_table(problems + wrong, folder))
     df = _complete(df, folder)
     wrong += _check_rows(df, header, labelled, folder if files else None)
     if photos:
@@ -742,13 +742,32 @@ def _typed(
     return df.astype({"height": int, "width": int})
 
 # %% ../../../whale_nbs/00_survey.ipynb #97f2e4fc
+def _upright_size(
+    file,  # path of a photo
+) -> tuple | None:  # width and height, pixels; None where it is no photo
+    "The size of a photo as it is looked at."
+    try:
+        with Image.open(file) as im:
+            return _sizes(im)[-1][::-1]
+    except Exception:  # decoders raise whatever they like; `check_survey` says so
+        return None
+
+# %% ../../../whale_nbs/00_survey.ipynb #f453fdd8
+def _fitted(box, file):
+    "A box within its photo; as it is where there is no photo, or nothing of it in the box."
+    size = box and _upright_size(file)
+    with contextlib.suppress(ValueError):
+        return fit_box(box, *size) if size else box
+    return box
+
+# %% ../../../whale_nbs/00_survey.ipynb #bb880e57
 def _with_boxes(
     df,  # of `_typed`
 ) -> pd.DataFrame:  # with `file`, `height` and `width` of the animals
     "A survey whose rows with a box are animals in photos."
-    boxes = [box_of_row(r) for r in df.itertuples()] if BOX_COLUMNS[0] in df else []
-    if not any(boxes):
+    if BOX_COLUMNS[0] not in df:
         return df
+    boxes = [_fitted(box_of_row(r), r.file) for r in df.itertuples()]
     height = [b.height if b else h for b, h in zip(boxes, df.height)]
     width = [b.width if b else w for b, w in zip(boxes, df.width)]
     files = [with_box(f, b) for f, b in zip(df.file, boxes)]
