@@ -265,6 +265,20 @@ def find_photos(
                 remarks.append(remark)
     return Found(sorted(found), remarks)
 
+# %% ../../../whale_nbs/40_photo_files.ipynb #bef9306e
+def _keep_dates(catalogue, rows):
+    "Keep when files were changed last, if the catalogue may be written to."
+    new = []
+    for n in rows.itertuples():
+        with contextlib.suppress(OSError):
+            now = stamp(split_box(n.file)[0])
+            if now != n.stamp:
+                new.append((n.photo_id, n.file, now, n.content))
+    with contextlib.suppress(InputError):
+        if new:
+            with writing(catalogue) as db:
+                seen_at(catalogue, db, new)
+
 # %% ../../../whale_nbs/40_photo_files.ipynb #3ad8a8c8
 def missing_names(
     catalogue,  # an open Catalogue
@@ -275,7 +289,9 @@ def missing_names(
     if photo_ids is not None:
         df = df[df.photo_id.isin([*photo_ids])]
     there = [holds(n.file, n.content, n.stamp) for n in df.itertuples()]
-    return df[~pd.Series(there, df.index, bool).groupby(df.photo_id).transform("any")]
+    there = pd.Series(there, df.index, bool)
+    _keep_dates(catalogue, df[there])
+    return df[~there.groupby(df.photo_id).transform("any")]
 
 # %% ../../../whale_nbs/40_photo_files.ipynb #051bfdf5
 def _size(known_stamp):
