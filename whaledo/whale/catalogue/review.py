@@ -32,7 +32,7 @@ from PIL import Image
 from scipy.special import expit
 
 import whaledo
-from ...files import InputError
+from ...files import InputError, split_box
 from ...tables import plural
 from .exchange import UNKNOWN, import_wildlife
 from .proposals import candidates, queue
@@ -616,7 +616,7 @@ def picture(
     "A photo as a browser likes it."
     problem = "is not there"
     for file in files:
-        if os.path.exists(file):
+        if os.path.exists(split_box(file)[0]):
             try:
                 return _encoded(open_photo(file, SIZES[size]), "JPEG", quality=88)
             except OSError as e:

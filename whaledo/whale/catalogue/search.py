@@ -28,6 +28,7 @@ from tqdm.auto import tqdm
 
 # %% ../../../whale_nbs/42_search.ipynb #dd8e25d4
 from ...files import InputError
+from .photo_files import find_nearby
 from whaledo.whale.catalogue.store import (
     FACTS,
     add_blobs,
@@ -35,6 +36,7 @@ from whaledo.whale.catalogue.store import (
     decide,
     noted_models,
     photo_facts,
+    photo_files,
     photos,
     read_blobs,
     replace_matches,
@@ -124,11 +126,19 @@ def _half_floats(ids, view):
     "{photo_id: bytes} of local descriptors, a tensor (photos, cells, dims + 3)."
     return {i: v.numpy().astype("<f2").tobytes() for i, v in zip(ids, view)}
 
+# %% ../../../whale_nbs/42_search.ipynb #4c8a0fd7
+def _photos_now(catalogue, ids):
+    "Rows of `photos`, with '' as the file of those that no file holds any more."
+    df = photos(catalogue, ids)
+    where = photo_files(catalogue, ids)
+    held = [where[i].held for i in df.photo_id]
+    return df.assign(file=[files[0] if files else "" for files in held])
+
 # %% ../../../whale_nbs/42_search.ipynb #89ca814f
 def _embed_some(catalogue, model, models, ids, options):
     "Embed photos and keep what was found; how many could not be read."
     config = models[0].config
-    df = photos(catalogue, ids)
+    df = _photos_now(catalogue, ids)
     local = uses_local_descriptors(config)
     found = embed_models(df.file, df.viewpoint, models, local, **options)
     fine = ~np.isnan(found.vectors).any(axis=1)
@@ -142,7 +152,7 @@ def _embed_some(catalogue, model, models, ids, options):
 def _report_lost(lost):
     "Say on stderr how many photos could not be read, if any."
     if lost:
-        left = "cannot be read and are left out; put them right and match again."
+        left = "cannot be read, or are not there any more; put them right and match again."
         print(f"{lost:,} photos {left}", file=sys.stderr)
 
 # %% ../../../whale_nbs/42_search.ipynb #6e02b661
@@ -156,6 +166,7 @@ def embed_new(
 ) -> int:
     "Embed what has no vector yet, and keep it."
     ids = without_vectors(catalogue, model)
+    find_nearby(catalogue, ids)
     lost = 0
     with tqdm(total=len(ids), desc="embed", unit="photo") as bar:
         for i in range(0, len(ids), batch):
@@ -466,11 +477,10 @@ def _stored_points(catalogue, config, name, matcher, ids):
     kept = read_blobs(catalogue, key, ids)
     lacking = [i for i in ids if i not in kept]
     if lacking:
-        find = keypoint_fn(
-            photos(catalogue, lacking).set_index("photo_id"), config, matcher
-        )
+        now = _photos_now(catalogue, lacking).set_index("photo_id")
+        find = keypoint_fn(now, config, matcher)
         new = {i: _packed(find(i)) for i in lacking}
-        add_blobs(catalogue, key, new)
+        add_blobs(catalogue, key, {i: k for i, k in new.items() if now.file[i]})
         kept |= new
     known = {}
     return [Points(matcher, _unpacked(kept[i]), i, known) for i in ids]

@@ -10,6 +10,8 @@ import numpy as np
 import seaborn as sns
 from PIL import Image, ImageOps
 
+from ...files import cut_out, split_box
+
 # %% ../../../whale_nbs/03_figures.ipynb #d4dece19
 PALETTE = sns.color_palette("colorblind")
 BLUE, ORANGE, GREEN, VERMILION = PALETTE[:4]
@@ -29,15 +31,16 @@ def to_rgb(
 
 # %% ../../../whale_nbs/03_figures.ipynb #11b531d1
 def open_photo(
-    file,  # path of a photo; OSError where it is none, or damaged
+    file,  # path of a photo, perhaps with a box; OSError where it is none, or damaged
     pixels: int = None,  # the long side is made as small as this; None: as it is
 ) -> Image.Image:  # RGB, 8 bits a channel, upright
     "A photo as people look at it."
     try:
-        with Image.open(file) as im:
-            if pixels:
+        path, box = split_box(file)
+        with Image.open(path) as im:
+            if pixels and not box:
                 im.draft(None, (pixels, pixels))
-            im = to_rgb(ImageOps.exif_transpose(im))
+            im = cut_out(to_rgb(ImageOps.exif_transpose(im)), box)
     except (
         Exception
     ) as e:  # decoders raise whatever they like; all of it means: no photo
@@ -59,5 +62,5 @@ def photo_or_grey(
     except OSError:
         return np.full((pixels, pixels // 2 if upright else pixels, 3), 205, np.uint8)
     if upright and im.width > im.height:
-        im = im.rotate(-90 if viewpoint == "left" else 90, expand=True)
+        im = im.rotate(-90 if "left" in viewpoint else 90, expand=True)
     return np.asarray(im)

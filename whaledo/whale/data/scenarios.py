@@ -29,6 +29,7 @@ from ...files import InputError, atomic_folder, link_or_copy, write_json
 from ...provenance import MARKER, made_by
 from .figures import BLUE, GREEN, ORANGE
 from .survey import write_metadata
+from .words import safe_name, unique_paths
 
 # %% ../../../whale_nbs/05_scenarios.ipynb #02d2c08c
 class Split(NamedTuple):
@@ -594,7 +595,8 @@ def flat_paths(
 ) -> pd.DataFrame:  # the same photos, each under its id in `images/`
     "Paths of the competition layout."
     names = zip(df.image_id, df.path)
-    return df.assign(path=[f"images/{i}{Path(p).suffix.lower()}" for i, p in names])
+    paths = [f"images/{safe_name(i)}{Path(p).suffix.lower()}" for i, p in names]
+    return df.assign(path=unique_paths(paths))
 
 # %% ../../../whale_nbs/05_scenarios.ipynb #e9c6818e
 def place_photos(
