@@ -34,9 +34,9 @@ from whaledo.whale.catalogue.store import (
     add_blobs,
     add_vectors,
     decide,
+    held_files,
     noted_models,
     photo_facts,
-    photo_files,
     photos,
     read_blobs,
     replace_matches,
@@ -130,9 +130,7 @@ def _half_floats(ids, view):
 def _photos_now(catalogue, ids):
     "Rows of `photos`, with '' as the file of those that no file holds any more."
     df = photos(catalogue, ids)
-    where = photo_files(catalogue, ids)
-    held = [where[i].held for i in df.photo_id]
-    return df.assign(file=[files[0] if files else "" for files in held])
+    return df.assign(file=df.photo_id.map(held_files(catalogue, ids)).fillna(""))
 
 # %% ../../../whale_nbs/42_search.ipynb #89ca814f
 def _embed_some(catalogue, model, models, ids, options):

@@ -12,8 +12,8 @@ __all__ = ['VERSION', 'PHOTO_TABLES', 'SINCE_2', 'MODEL_TABLES', 'LOG', 'GUARD',
            'rebuild', 'whales_after', 'whale_of', 'whale_exists', 'plain', 'decide', 'undo', 'Foreign', 'take_over',
            'absolute_path', 'kept_path', 'seen_at', 'known_files', 'KnownContents', 'known_contents', 'Remark',
            'Decided', 'TakenIn', 'Told', 'take_in', 'photo_facts', 'photos', 'names', 'PhotoFiles', 'photo_files',
-           'photos_of', 'still_undecided', 'rejections', 'decision_sentence', 'history', 'Decision', 'own_decisions',
-           'notes', 'skipped', 'without_vectors', 'add_blobs', 'read_blobs', 'add_vectors', 'vectors',
+           'held_files', 'photos_of', 'still_undecided', 'rejections', 'decision_sentence', 'history', 'Decision',
+           'own_decisions', 'notes', 'skipped', 'without_vectors', 'add_blobs', 'read_blobs', 'add_vectors', 'vectors',
            'replace_matches', 'matches', 'noted_models']
 
 # %% ../../../whale_nbs/40_catalogue.ipynb #cc83524a
@@ -1295,7 +1295,6 @@ class PhotoFiles(NamedTuple):
 
     hash: str
     paths: list  # on this machine, that at which it is now first
-    held: list  # those that hold it, as far as anybody has looked
 
 # %% ../../../whale_nbs/40_catalogue.ipynb #3be51c6a
 FILES = """SELECT p.photo_id, p.hash, p.path, n.path, n.hash, n.stamp
@@ -1303,21 +1302,36 @@ FILES = """SELECT p.photo_id, p.hash, p.path, n.path, n.hash, n.stamp
     WHERE p.photo_id IN (SELECT value FROM json_each(?)) ORDER BY n.path != p.path, n.rowid"""
 
 # %% ../../../whale_nbs/40_catalogue.ipynb #355282f2
+def _places(catalogue, photo_ids):
+    "{photo_id: PhotoFiles} of all places, and of those where a file holds the photo."
+    known = {}
+    held = {}
+    for i, hash, first, path, content, known_stamp in _ask(
+        catalogue, FILES, (_json_list(photo_ids),)
+    ):
+        file = absolute_path(catalogue, path or first)
+        known.setdefault(i, PhotoFiles(hash, [])).paths.append(file)
+        if path and holds(file, content, known_stamp):
+            held.setdefault(i, PhotoFiles(hash, [])).paths.append(file)
+    return known, held
+
+# %% ../../../whale_nbs/40_catalogue.ipynb #84d8914b
 def photo_files(
     catalogue,  # an open Catalogue
     photo_ids,
 ) -> dict:  # {photo_id: PhotoFiles}
     "Where photos are; files that hold something else by now are left out, unless there are no others."
-    found = {}
-    for i, hash, first, path, content, known_stamp in _ask(
-        catalogue, FILES, (_json_list(photo_ids),)
-    ):
-        file = absolute_path(catalogue, path or first)
-        known = found.setdefault(i, PhotoFiles(hash, [], []))
-        known.paths.append(file)
-        if path and holds(file, content, known_stamp):
-            known.held.append(file)
-    return {i: f._replace(paths=f.held or f.paths) for i, f in found.items()}
+    known, held = _places(catalogue, photo_ids)
+    return known | held
+
+# %% ../../../whale_nbs/40_catalogue.ipynb #c3b650d0
+def held_files(
+    catalogue,  # an open Catalogue
+    photo_ids,
+) -> dict:  # {photo_id: path}, without photos that no file holds any more
+    "A file that holds each photo."
+    held = _places(catalogue, photo_ids)[1]
+    return {i: places.paths[0] for i, places in held.items()}
 
 # %% ../../../whale_nbs/40_catalogue.ipynb #009a1331
 def photos_of(
