@@ -1083,7 +1083,8 @@ CARD = """# {backbone}, {training}
 Finds photos of the same animal again; made with whaledo. `weights.safetensors` and
 `config.json` are all that is needed.
 
-- learned from: {photos} photos of {whales} animals ({name}, sha256 {sha256})
+- survey: {photos} photos of {whales} animals ({name}, sha256 {sha256}); {valid:.0%} of the animals
+  were kept out of training
 - started from: {start}
 - seed {seed}, commit {commit}, {hardware}
 
