@@ -26,7 +26,7 @@ import re
 import shlex
 import shutil
 import sys
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -939,12 +939,21 @@ def match(
     return match_report(catalogue, found, table)
 
 # %% ../nbs/90_cli.ipynb #732c1aaf
+@contextmanager
 def open_for(source: Path, catalogue: Path):
-    "An open catalogue, new or not, when there is something to take in."
-    from whaledo.whale.catalogue.store import Catalogue
+    "An open catalogue, new or not; a new one that stays empty is taken away again."
+    from whaledo.whale.catalogue.store import Catalogue, photos
 
     kind_of_source(source)
-    return Catalogue(catalogue)
+    new = not catalogue.exists()
+    c = Catalogue(catalogue)
+    try:
+        yield c
+    finally:
+        unused = new and photos(c).empty
+        c.close()
+        for suffix in ("", "-wal", "-shm") if unused else ():
+            Path(f"{catalogue}{suffix}").unlink(missing_ok=True)
 
 # %% ../nbs/90_cli.ipynb #bf14036d
 @command
