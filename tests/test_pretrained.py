@@ -61,6 +61,7 @@ def miew_id(folder):
 def hub(tmp_path_factory):
     "The folder that the replica serves, and where."
     folder = tmp_path_factory.mktemp("hub")
+    torch.manual_seed(0) # some random networks of this depth overflow
     mega_descriptor(folder/"BVRA"/"MegaDescriptor-T-224")
     miew_id(folder/"conservationxlabs"/"miewid-msv3")
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(Hub, directory=folder))
