@@ -1083,8 +1083,7 @@ CARD = """# {backbone}, {training}
 Finds photos of the same animal again; made with whaledo. `weights.safetensors` and
 `config.json` are all that is needed.
 
-- survey: {photos} photos of {whales} animals ({name}, sha256 {sha256}); {valid:.0%} of the animals
-  were kept out of training
+- survey: {photos} photos of {whales} animals ({name}, sha256 {sha256}){kept_out}
 - started from: {start}
 - seed {seed}, commit {commit}, {hardware}
 
@@ -1103,7 +1102,9 @@ def model_card(
     "What a person should know who gets the model."
     epochs = config["epochs"]
     licence = config.get("licence") or "licence not stated"
+    share = config.get("valid")
     facts = dict(
+        kept_out=f"; {share:.0%} of the animals were kept out of training" if share else "",
         training=f"trained for {epochs} epochs" if epochs else "not trained here",
         start=f"{config['pretrained']} ({licence})"
         if config["pretrained"]
