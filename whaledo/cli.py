@@ -664,10 +664,7 @@ def take_in(c, source: Path, who: str, said: Incoming):
     "Import whatever `source` is into an open catalogue; by default the decisions are your account's."
     from whaledo.whale.catalogue import exchange, store
 
-    if said.near not in store.NEAR_NAMES:
-        raise InputError(
-            f"--near {said.near} is unknown; give one of {', '.join(store.NEAR_NAMES)}."
-        )
+    store.check_near(said.near)
     who = who or getpass.getuser()
     kind = kind_of_source(source)
     say_unheard(kind, said)

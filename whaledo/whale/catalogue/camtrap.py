@@ -21,11 +21,11 @@ from whaledo.files import (
     link_or_copy,
     plain_os_errors,
     split_box,
+    upright_size,
     write_csv,
     write_json,
 )
 from .exchange import files_now, species_of
-from .photo_files import read_photo
 from .store import Remark, photos
 from ..data.words import offsets, read_offset, safe_name, unique_paths
 
@@ -99,8 +99,7 @@ def _shares(file):
     frame, box = split_box(file)
     if not box:
         return {}
-    size = read_photo(frame)
-    sides = [size["width"], size["height"]] * 2
+    sides = upright_size(frame) * 2
     return {name: round(n / of, 6) for name, n, of in zip(BOX, box, sides)}
 
 # %% ../../../whale_nbs/46_camtrap_dp.ipynb #09ac6077
@@ -122,9 +121,6 @@ def _observations(df, species):
         row |= dict(scientificName=species, count=1, individualID=r.whale_id)
         rows.append(row | _shares(r.file) | dict(classificationMethod="human"))
     return pd.DataFrame(rows)
-
-# %% ../../../whale_nbs/46_camtrap_dp.ipynb #c77b6409
-SCHEMAS = "https://raw.githubusercontent.com/tdwg/camtrap-dp/1.0.1"  # the version that is written
 
 # %% ../../../whale_nbs/46_camtrap_dp.ipynb #118ad5e5
 SCHEMAS = "https://raw.githubusercontent.com/tdwg/camtrap-dp/1.0.1"  # the version that is written

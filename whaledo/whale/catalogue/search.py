@@ -28,7 +28,7 @@ from tqdm.auto import tqdm
 
 # %% ../../../whale_nbs/42_search.ipynb #dd8e25d4
 from ...files import InputError
-from .photo_files import find_nearby
+from .photo_files import checked_names, find_nearby
 from whaledo.whale.catalogue.store import (
     FACTS,
     add_blobs,
@@ -150,7 +150,9 @@ def _embed_some(catalogue, model, models, ids, options):
 def _report_lost(lost):
     "Say on stderr how many photos could not be read, if any."
     if lost:
-        left = "cannot be read, or are not there any more; put them right and match again."
+        left = (
+            "cannot be read, or are not there any more; put them right and match again."
+        )
         print(f"{lost:,} photos {left}", file=sys.stderr)
 
 # %% ../../../whale_nbs/42_search.ipynb #6e02b661
@@ -164,7 +166,7 @@ def embed_new(
 ) -> int:
     "Embed what has no vector yet, and keep it."
     ids = without_vectors(catalogue, model)
-    find_nearby(catalogue, ids)
+    find_nearby(catalogue, checked_names(catalogue, ids))
     lost = 0
     with tqdm(total=len(ids), desc="embed", unit="photo") as bar:
         for i in range(0, len(ids), batch):

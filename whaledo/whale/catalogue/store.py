@@ -11,10 +11,10 @@ __all__ = ['VERSION', 'PHOTO_TABLES', 'SINCE_2', 'MODEL_TABLES', 'LOG', 'GUARD',
            'MATCHES', 'ASKED', 'AMONG', 'plain_errors', 'Catalogue', 'writing', 'apply_decision', 'append_decision',
            'rebuild', 'whales_after', 'whale_of', 'whale_exists', 'plain', 'decide', 'undo', 'Foreign', 'take_over',
            'absolute_path', 'kept_path', 'seen_at', 'known_files', 'KnownContents', 'known_contents', 'Remark',
-           'Decided', 'TakenIn', 'Told', 'take_in', 'photo_facts', 'photos', 'names', 'PhotoFiles', 'photo_files',
-           'held_files', 'photos_of', 'still_undecided', 'rejections', 'decision_sentence', 'history', 'Decision',
-           'own_decisions', 'notes', 'skipped', 'without_vectors', 'add_blobs', 'read_blobs', 'add_vectors', 'vectors',
-           'replace_matches', 'matches', 'noted_models']
+           'check_near', 'Decided', 'TakenIn', 'Told', 'take_in', 'photo_facts', 'photos', 'names', 'PhotoFiles',
+           'photo_files', 'held_files', 'photos_of', 'still_undecided', 'rejections', 'decision_sentence', 'history',
+           'Decision', 'own_decisions', 'notes', 'skipped', 'without_vectors', 'add_blobs', 'read_blobs', 'add_vectors',
+           'vectors', 'replace_matches', 'matches', 'noted_models']
 
 # %% ../../../whale_nbs/40_catalogue.ipynb #cc83524a
 import contextlib
@@ -822,9 +822,6 @@ def kept_path(
     root = catalogue.root.rstrip(os.sep) + os.sep
     return os.path.abspath(file).removeprefix(root)
 
-# %% ../../../whale_nbs/40_catalogue.ipynb #1ef81270
-KNOWN = ("stamp", "content", "hash", "pixels", "width", "height", "exif_time")
-
 # %% ../../../whale_nbs/40_catalogue.ipynb #1c2e194f
 def seen_at(
     catalogue,  # an open Catalogue
@@ -969,9 +966,6 @@ def _first_spelling(names, key):
         first.setdefault(key(name), name)
     return {name: first[key(name)] for name in names if first[key(name)] != name}
 
-# %% ../../../whale_nbs/40_catalogue.ipynb #beff9573
-NEAR_NAMES = ("ask", "same", "different")  # what to do about names that differ by case
-
 # %% ../../../whale_nbs/40_catalogue.ipynb #5354ed2d
 NEAR_NAMES = ("ask", "same", "different")  # what to do about names that differ by case
 OPEN = "left open: say whether names that are nearly alike are the same or different, and import again"
@@ -1005,7 +999,9 @@ def _settle_near_names(db, rows, near):
     return remarks
 
 # %% ../../../whale_nbs/40_catalogue.ipynb #b46adb6b
-def _check_near(near):
+def check_near(
+    near: str,
+) -> None:
     "InputError for what is none of NEAR_NAMES."
     if near not in NEAR_NAMES:
         raise InputError(
@@ -1208,7 +1204,7 @@ def take_in(
     **about,  # for the log: source and more
 ) -> TakenIn:
     "Photos, names and whales: all of them or none; what somebody has decided stands."
-    _check_near(near)
+    check_near(near)
     rows = rows.astype(object)  # quicker, row by row
     with writing(catalogue) as db:
         known = dict(db.execute("SELECT hash, path FROM photos"))
@@ -1267,9 +1263,6 @@ def photos(
     df["date"], df["timestamp"] = as_datetimes(df.taken_at)
     df["file"] = [absolute_path(catalogue, p) for p in df.path]
     return df[PHOTO_COLUMNS]
-
-# %% ../../../whale_nbs/40_catalogue.ipynb #076f2d11
-NAME_COLUMNS = ["photo_id", "file", "extra", "stamp", "content"]
 
 # %% ../../../whale_nbs/40_catalogue.ipynb #ed952921
 NAME_COLUMNS = ["photo_id", "file", "extra", "stamp", "content"]

