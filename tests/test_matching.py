@@ -21,7 +21,9 @@ def model(tmp_path_factory):
     from whaledo.whale.train.training import demo_model
     folder = tmp_path_factory.mktemp("model")/"twin"
     shutil.copytree(demo_model(300, epochs=3, input_size=[64, 32]), folder)
-    write_config(folder, calibration=dict(slope=17., size=-.84, intercept=-7.5))
+    from whaledo.whale.catalogue.proposals import RANKING_ONLY
+    paper = RANKING_ONLY | dict(known=[0, 1, 0, 0, 0, 0, 0, -3], other=[0, 1, 0, 0, 0, 0, 0, -3], familiar=[-1, 1], animals=0)
+    write_config(folder, calibration=dict(slope=17., size=-.84, intercept=-7.5), posterior=paper)
     return folder
 
 
@@ -187,4 +189,4 @@ def test_two_versions_of_a_model_side_by_side(cat, model, tmp_path):
     new, again = models(cat)
     assert again == old != new and len(proposals(cat, old)) == len(proposals(cat, new)) == len(proposals(cat))
     assert len(vectors(cat, old)) == len(vectors(cat, new)) == 300
-    assert [k for k in history(cat).kind if k == "note"] == ["note"]*2
+    assert [k for k in history(cat).kind if k == "note"] == ["note"]*4

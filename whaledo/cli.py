@@ -10,11 +10,11 @@ __all__ = ['app', 'weights', 'CONCERNS', 'FILE_FORMS', 'say', 'project', 'argume
            'build', 'pull', 'runtime_tests', 'test_container', 'interact', 'existing', 'NotWritten', 'keep_table',
            'remarks', 'kind_of_source', 'Incoming', 'say_unheard', 'take_in', 'import_and_tell', 'catalogue_counts',
            'import_photos', 'relink', 'import_decisions', 'tell_counts', 'Outgoing', 'check_target', 'export_forms',
-           'export_and_tell', 'export_photos', 'export_camtrap', 'history', 'find_matches', 'tell_proposals',
-           'match_report', 'match', 'open_for', 'review', 'sightings', 'count', 'toy_submission', 'time_run',
-           'bench_sandbox', 'bench_rendering', 'tell_bench', 'tell_sandbox', 'bench', 'bench_gpu', 'demo_data',
-           'demo_train', 'demo_pack', 'engine_fits', 'read_result', 'demo_run', 'demo_submission', 'demo_report',
-           'demo_folder', 'demo', 'main', 'failure', 'run']
+           'export_and_tell', 'export_photos', 'export_camtrap', 'history', 'tell_belief', 'find_matches',
+           'tell_proposals', 'match_report', 'match', 'open_for', 'review', 'sightings', 'count', 'toy_submission',
+           'time_run', 'bench_sandbox', 'bench_rendering', 'tell_bench', 'tell_sandbox', 'bench', 'bench_gpu',
+           'demo_data', 'demo_train', 'demo_pack', 'engine_fits', 'read_result', 'demo_run', 'demo_submission',
+           'demo_report', 'demo_folder', 'demo', 'main', 'failure', 'run']
 
 # %% ../nbs/90_cli.ipynb #8bdc0a2b
 import ast
@@ -886,12 +886,31 @@ def history(
         print(f"{d.seq:>6}  {d.at}  {d.who:<10}  {d.what}{undone}")
     return dict(decisions=len(df), undone=int(df.undone_by.notna().sum()))
 
+# %% ../nbs/90_cli.ipynb #7e56ae04
+def tell_belief(c):
+    "What the proposals of an open catalogue rest on, or why they have no probabilities."
+    from whaledo.whale.catalogue.proposals import judgement
+    from whaledo.whale.catalogue.search import latest_model
+
+    judged = judgement(c, latest_model(c))
+    if judged.trouble:
+        print(f"{c.file}: no probabilities, the order alone: {judged.trouble}")
+        return
+    prior = judged.prior
+    print(
+        f"{c.file}: {prior.groups:,} groups of new photos; {prior.known_share:.0%} of them are believed "
+        "to show a known animal (--known-share says it otherwise)"
+    )
+
 # %% ../nbs/90_cli.ipynb #74ae9451
-def find_matches(c, model: Path, viewpoints: str, days: float, place: str):
+def find_matches(c, model: Path, viewpoints, days, place, known_share):
     "Proposals for the new photos of an open catalogue: one row each."
     from whaledo.whale.catalogue.proposals import match
 
-    return match(c, model, viewpoints=viewpoints, days=days, place=place)
+    how = dict(viewpoints=viewpoints, days=days, place=place)
+    found = match(c, model, known_share=known_share, **how)
+    tell_belief(c)
+    return found
 
 # %% ../nbs/90_cli.ipynb #2261d298
 def tell_proposals(catalogue: Path, found) -> dict:  # {proposal: photos}
@@ -918,8 +937,7 @@ def match_report(
 def match(
     source: Path,  # new photos: whatever import-photos takes; known photos are not read again
     catalogue: Path = Path("catalogue.db"),  # made when it is missing
-    # folder with weights.safetensors and config.json
-    model: Path = Path("submission_src"),
+    model: Path = Path("submission_src"),  # folder with weights.safetensors and config.json
     who: str = "",  # your name, for the log; the name of your account
     viewpoint: str = "",  # of all new photos of a plain folder: a word such as top, left or fluke
     place: str = "",  # where all new photos of a plain folder were taken
@@ -927,12 +945,13 @@ def match(
     viewpoints: str = None,  # compare the same viewpoint (same) or all (any); as trained
     days: float = None,  # compare only photos taken so many days apart, at most
     only_place: str = None,  # compare only photos of this place
+    known_share: float = None,  # of the new groups that show a known animal; estimated by default
     table: Path = None,  # CSV for the proposals
 ):
     "Propose for each new photo a known whale, another new photo, or a new whale, with probabilities."
     with open_for(source, catalogue) as c:
         remarks(take_in(c, source, who, Incoming(viewpoint, place, photos=photos)))
-        found = find_matches(c, model, viewpoints, days, only_place)
+        found = find_matches(c, model, viewpoints, days, only_place, known_share)
     return match_report(catalogue, found, table)
 
 # %% ../nbs/90_cli.ipynb #732c1aaf

@@ -14,7 +14,7 @@ __all__ = ['VERSION', 'PHOTO_TABLES', 'SINCE_2', 'MODEL_TABLES', 'LOG', 'GUARD',
            'check_near', 'Decided', 'TakenIn', 'Told', 'take_in', 'photo_facts', 'photos', 'names', 'PhotoFiles',
            'photo_files', 'held_files', 'photos_of', 'still_undecided', 'rejections', 'decision_sentence', 'history',
            'Decision', 'own_decisions', 'notes', 'skipped', 'without_vectors', 'add_blobs', 'read_blobs', 'add_vectors',
-           'vectors', 'replace_matches', 'matches', 'noted_models']
+           'vectors', 'replace_matches', 'matches', 'noted_models', 'last_noted', 'animals_known']
 
 # %% ../../../whale_nbs/40_catalogue.ipynb #cc83524a
 import contextlib
@@ -341,11 +341,14 @@ KINDS = {
     "skip": ("photo_id",),
     "note": ("text",),
 }
+
+# %% ../../../whale_nbs/40_catalogue.ipynb #560bb3f7
 ANY_MAY = {
     "model",
     "score",
     "ranking",
     "text",
+    "found",
     "photo_id",
     "whale",
     "step",
@@ -1607,3 +1610,26 @@ def noted_models(
     sql = """SELECT json_extract(payload, '$.model') AS model FROM log
              WHERE kind = 'note' AND who = ? GROUP BY model ORDER BY max(seq) DESC"""
     return [model for (model,) in _ask(catalogue, sql, (who,))]
+
+# %% ../../../whale_nbs/40_catalogue.ipynb #71fcb7d4
+def last_noted(
+    catalogue,  # an open Catalogue
+    who: str,
+    model: str,
+    field: str,  # of the note
+):  # its value, as it was noted; None where it never was
+    "What somebody noted last about a model."
+    sql = """SELECT payload FROM log WHERE kind = 'note' AND who = ?
+             AND json_extract(payload, '$.model') = ?
+             AND json_type(payload, '$.' || ?) IS NOT NULL ORDER BY seq DESC LIMIT 1"""
+    for (payload,) in _ask(catalogue, sql, (who, model, field)):
+        return json.loads(payload)[field]
+
+# %% ../../../whale_nbs/40_catalogue.ipynb #66c80e69
+def animals_known(
+    catalogue,  # an open Catalogue
+) -> int:
+    "How many animals have photos."
+    sql = "SELECT count(DISTINCT whale) FROM state WHERE whale IS NOT NULL"
+    ((n,),) = _ask(catalogue, sql, ())
+    return n

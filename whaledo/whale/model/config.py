@@ -172,8 +172,10 @@ class RankingConfig(MatchingConfig):
     query_expansion: Union[int, list] = 0
     # k1, k2 (photos) and weight of k-reciprocal re-ranking
     reciprocal: Optional[list] = None
-    # slope, size, intercept: scores become probabilities
+    # slope, size, intercept, largest: scores become probabilities
     calibration: Optional[dict] = None
+    # pairs become one distribution a group of photos; see whaledo.whale.evaluate.posterior
+    posterior: Optional[dict] = None
     # probability below which an individual may be new
     open_set_threshold: Optional[float] = None
 

@@ -1132,6 +1132,12 @@ def finish_model(
     card = model_card(read_json(folder / "config.json"), scores)
     write_text(folder / "README.md", card)
 
+# %% ../../../whale_nbs/31_training.ipynb #2bcafad9
+def _digest(words):
+    "A short name for a recipe."
+    text = json.dumps(words, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
+
 # %% ../../../whale_nbs/31_training.ipynb #14772833
 def demo_model(
     n_photos: int = 3000,  # of the demo survey
@@ -1144,7 +1150,7 @@ def demo_model(
     default = TrainingConfig()
     own = {f.name: getattr(recipe, f.name) for f in fields(recipe)}
     own = {k: v for k, v in own.items() if v != getattr(default, k)}
-    digest = hashlib.sha256(json.dumps(own, sort_keys=True).encode()).hexdigest()[:8]
+    digest = _digest(own | dict(calibrated="for groups"))  # before, there was no posterior
     folder = survey.with_name(f"{survey.name}-model-{digest}")
     with FileLock(f"{folder}.lock"):
         if folder.exists():

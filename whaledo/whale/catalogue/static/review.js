@@ -28,7 +28,7 @@ function h(tag, attributes = {}, ...children) { // an element
   el.append(...children.flat(Infinity).filter(c => c != null && c !== false))
   return el
 }
-const percent = p => `${Math.round(100 * p)} %`
+const percent = p => p == null ? 'no probability' : `${Math.round(100 * p)} %`
 const day = p => p.taken.slice(0, 10) || 'no date'
 const about = p => [p.viewpoint, p.taken || 'no date', p.place].filter(Boolean).join(' · ')
 const line = (...parts) => { const el = h('div', { class: 'wr-fact' }, parts); el.title = el.textContent; return el }
@@ -245,8 +245,8 @@ function render({ model, el }) {
       h('button', { type: 'button', class: 'wr-name', onclick: () => choose(i, 0),
         'aria-label': `candidate ${i + 1}: ${name}, ${percent(c.probability)}` },
         i < 9 && h('kbd', { 'aria-hidden': 'true' }, i + 1), h('b', {}, name), h('span', { class: 'wr-place' }, places),
-        h('span', { class: 'wr-bar', 'aria-hidden': 'true' }, h('i', { style: `width:${100 * c.probability}%` })),
-        h('span', { class: 'wr-percent' }, percent(c.probability))),
+        h('span', { class: 'wr-bar', 'aria-hidden': 'true' }, h('i', { style: `width:${100 * (c.probability ?? 0)}%` })),
+        h('span', { class: 'wr-percent' }, c.probability == null ? '–' : percent(c.probability))),
       h('div', { class: 'wr-thumbs' }, thumbs))
   }
   function choose(i, j) { // a candidate and one of its photos
