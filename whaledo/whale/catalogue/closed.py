@@ -179,13 +179,15 @@ class ClosedTable(NamedTuple):
     loglik: np.ndarray
     parameters: int
 
-# %% ../../../whale_nbs/48_closed_populations.ipynb #cbf84e24
+# %% ../../../whale_nbs/48_closed_populations.ipynb #cca76030
 def _log_error(f, c, name):
     "Standard error of the log of the number not seen; infinite where the likelihood has no curvature left."
     curvature = derivatives(CLOSED_MODELS[name], closed_loss).curvature(f.theta, c)
     spread = torch.linalg.pinv(curvature, hermitian=True)[:, -1, -1].clamp(min=0).sqrt()
-    lost = (f.theta[:, -1] > MOST_UNSEEN - 3) | (spread > 3)
-    return torch.where(lost, torch.full_like(spread, np.inf), spread)
+    most = f.theta[:, -1] > MOST_UNSEEN - 3
+    none = f.theta[:, -1] < 0  # next to nobody was missed: less than a whale, whatever the curvature
+    lost = most | (~none & ((spread > 3) | (spread == 0)))
+    return torch.where(lost, torch.full_like(spread, np.inf), torch.where(none, spread.clamp(0.1, 3), spread))
 
 # %% ../../../whale_nbs/48_closed_populations.ipynb #baa8893a
 def closed_estimates(
