@@ -10,10 +10,10 @@ __all__ = ['TIMES', 'PERIODS', 'PERIOD_NAMES', 'COUNTS', 'CAPTURES', 'LEVELS', '
            'Descent', 'minimise', 'starts', 'Fit', 'fit', 'design_of', 'survival_of', 'model_of', 'Presence',
            'presence', 'quantities', 'names_of', 'Deltas', 'deltas', 'logit_interval', 'intervals', 'popan', 'resample',
            'by_chapman', 'by_popan', 'estimates', 'bootstrap', 'percentiles', 'misidentify', 'extrapolate',
-           'more_errors', 'at_levels', 'Corrected', 'corrected', 'plot_extrapolation', 'covers', 'coverage_chapman',
-           'entries_of', 'Found', 'rows_of_coverage', 'Scenario', 'simulate_scenario', 'coverage_popan',
-           'coverage_errors', 'plot_coverage', 'resightings', 'require_resightings', 'require_precision',
-           'count_whales']
+           'more_errors', 'at_levels', 'Corrected', 'check_rates', 'corrected', 'plot_extrapolation', 'covers',
+           'coverage_chapman', 'entries_of', 'Found', 'rows_of_coverage', 'Scenario', 'simulate_scenario',
+           'coverage_popan', 'coverage_errors', 'plot_coverage', 'resightings', 'require_resightings',
+           'require_precision', 'count_whales']
 
 # %% ../../../whale_nbs/45_population.ipynb #62b3bbb0
 from dataclasses import dataclass
@@ -802,6 +802,18 @@ class Corrected(NamedTuple):
     interval: np.ndarray  # (2, quantities), which knows of the mistakes
     levels: np.ndarray  # (levels, quantities) to plot
 
+# %% ../../../whale_nbs/45_population.ipynb #b4580be1
+def check_rates(rates) -> np.ndarray:  # (sets, 2 or 3), of `corrected`
+    "InputError for what cannot be rates of mistakes."
+    rates = np.atleast_2d(np.asarray(rates, float))
+    lost = rates[:, 0] + rates[:, 2:].sum(1)  # a known whale's sighting is split off or swapped, not both
+    if (rates < 0).any() or (rates >= 1).any() or (lost >= 1).any():
+        raise InputError(
+            "Rates of mistakes are shares from 0 to below 1, and so are splits and swaps together; "
+            f"{rates.tolist()} are not."
+        )
+    return rates
+
 # %% ../../../whale_nbs/45_population.ipynb #cbac8871
 def corrected(
     h,  # histories observed with mistakes, (whales, occasions)
@@ -815,7 +827,7 @@ def corrected(
 ) -> Corrected:
     "Simulation and extrapolation, and its bootstrap."
     rng = np.random.default_rng(seed)
-    rates = np.atleast_2d(rates)
+    rates = check_rates(rates)
     h = np.asarray(h, bool)
     many = more_errors(h[None], rates.mean(0), 20 * copies, rng)
     levels = at_levels(estimate, many)[:, 0]
