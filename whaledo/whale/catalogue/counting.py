@@ -200,12 +200,12 @@ def seen_again_ratio(h) -> OddsRatio:  # h: histories
     variance += (q * s).sum() / s.sum() ** 2
     return OddsRatio(np.log(r.sum() / s.sum()), np.sqrt(variance / 2))
 
-# %% ../../../whale_nbs/49_counts.ipynb #e9e23568
+# %% ../../../whale_nbs/49_counts.ipynb #6aa822c3
 ALPHA = 0.05
 LARGE_RATIO = 1.5  # odds ratio that would matter
 SCATTER = 3.0  # more over-dispersion than that is lack of fit (Lebreton and others 1992)
 
-
+# %% ../../../whale_nbs/49_counts.ipynb #97e40454
 def open_warnings(gof) -> list:  # gof: `goodness_of_fit`
     "Which assumptions of the open models fail."
     out = []
@@ -370,12 +370,13 @@ def compare_closed_population(h) -> Comparison:
     about = warnings, closed_unknowns(unequal.high[0], high)
     return Comparison("A population that stays", table, models, None, 1.0, *about)
 
-# %% ../../../whale_nbs/49_counts.ipynb #f4a7c6aa
+# %% ../../../whale_nbs/49_counts.ipynb #635ac0c4
 def compare_two(h) -> Comparison:
     "Chapman's estimator, for two occasions."
     require_resightings(h)
     answer = pd.DataFrame([chapman(*pair(counts(h)))], ["there"])
     require_precision(answer)
+    answer = answer.assign(low=np.floor(answer.low), high=np.ceil(answer.high))
     said = (
         "Two occasions test nothing: that all whales are alike, stay, and were told apart is taken on trust; "
         "unequal whales make the number too low."
