@@ -992,7 +992,7 @@ def _told(found) -> dict:
             out[name] = json.loads(table.round(4).to_json(orient="index"))
     return out
 
-# %% ../nbs/90_cli.ipynb #db686886
+# %% ../nbs/90_cli.ipynb #1ec00b09
 def _count_sides(df, by, closed) -> dict:
     "Counts of each side, printed; nothing where the sides are linked."
     from whaledo.whale.catalogue.counting import compare_sides, shown, sides, unlinked
@@ -1007,19 +1007,31 @@ def _count_sides(df, by, closed) -> dict:
     out = {side: _told(one) for side, one in found.items()}
     return {"sides": out | {"mean": json.loads(mean.round(4).to_json(orient="index"))}}
 
-# %% ../nbs/90_cli.ipynb #ccf440e3
+# %% ../nbs/90_cli.ipynb #56d1744e
 def _count_corrected(df, by, capture, rates, seed) -> dict:
     "The count with mistakes of identification taken out, printed; nothing without rates."
     from whaledo.whale.catalogue.population import count_whales
 
     if not any(rates):
+        print("\nIDs are taken to be right: --wrong-splits, --wrong-merges and --swaps say how often they are not.")
         return {}
     table = count_whales(df, by, capture, [rates], seed=seed)
     table = table[["estimate", "corrected", "corrected_low", "corrected_high"]]
     print(f"\n== mistakes of identification taken out\n\n{table.round(2).to_string()}")
     return {"corrected": json.loads(table.round(4).to_json(orient="index"))}
 
-# %% ../nbs/90_cli.ipynb #f019a6ed
+# %% ../nbs/90_cli.ipynb #24b79ae5
+def _count_unmarked(found, marked, unmarked) -> dict:
+    "The answer with whales that have no marks, printed; nothing where none were looked for."
+    from whaledo.whale.catalogue.counting import with_unmarked
+
+    if not marked and not unmarked:
+        return {}
+    table = with_unmarked(found.answer, marked, unmarked)
+    print(f"\n== with whales that have no marks\n\n{table.round(1).to_string()}")
+    return {"with_unmarked": json.loads(table.round(4).to_json(orient="index"))}
+
+# %% ../nbs/90_cli.ipynb #5792f8a9
 @command
 def count(
     source: Path,  # a catalogue, or a survey folder
@@ -1030,16 +1042,20 @@ def count(
     wrong_splits: float = 0.0,  # share of known whales' sightings called new by mistake, to be taken out
     wrong_merges: float = 0.0,  # share of new whales' sightings called a known whale by mistake
     swaps: float = 0.0,  # share of known whales' sightings called another known whale by mistake
+    # of the whales in photos taken without regard to marks: how many had marks, for all whales
+    marked: int = 0,
+    unmarked: int = 0,  # and how many had none
     histories: Path = None,  # write encounter histories: .inp for MARK, .csv for RMark and openCR
     seed: int = 0,  # of the correction
 ):
     "How many whales there are: models side by side, whether they fit, and what cannot be told."
     df = sightings(source)
     by = int(by) if by.isdigit() else by
-    return _count(df, by, population, capture, (wrong_splits, wrong_merges, swaps), histories, seed)
+    rates = (wrong_splits, wrong_merges, swaps)
+    return _count(df, by, population, capture, rates, (marked, unmarked), histories, seed)
 
-# %% ../nbs/90_cli.ipynb #c6be748a
-def _count(df, by, population, capture, rates, file, seed):
+# %% ../nbs/90_cli.ipynb #177a7189
+def _count(df, by, population, capture, rates, marks, file, seed):
     "What `count` prints and returns."
     from whaledo.whale.catalogue.counting import compare_counts, save_histories, shown
     from whaledo.whale.catalogue.population import histories
@@ -1051,7 +1067,7 @@ def _count(df, by, population, capture, rates, file, seed):
     closed = POPULATIONS[population]
     found = compare_counts(df, by, closed)
     print(shown(found))
-    out = _told(found) | _count_sides(df, by, closed)
+    out = _told(found) | _count_sides(df, by, closed) | _count_unmarked(found, *marks)
     out |= _count_corrected(df, by, capture, rates, seed)
     print("\nThese are numbers of identities; whale_nbs/49_counts says what may be believed.")
     return out

@@ -7,8 +7,8 @@ __all__ = ['OPEN_MODELS', 'MOST_STEPS', 'ALPHA', 'LARGE_RATIO', 'SCATTER', 'TOLE
            'Numbers', 'open_numbers', 'akaike_weights', 'averaged', 'whole', 'Answer', 'open_answer', 'closed_numbers',
            'closed_answer', 'OddsRatio', 'seen_again_ratio', 'open_warnings', 'open_unknowns', 'closed_warnings',
            'closed_unknowns', 'Sides', 'sides', 'unlinked', 'sides_sentence', 'Comparison', 'compare_open',
-           'compare_closed_population', 'compare_two', 'compare_counts', 'shown', 'compare_sides', 'history_table',
-           'mark_input', 'save_histories', 'plot_grid', 'plot_encounters', 'plot_abundance']
+           'compare_closed_population', 'compare_two', 'compare_counts', 'shown', 'compare_sides', 'with_unmarked',
+           'history_table', 'mark_input', 'save_histories', 'plot_grid', 'plot_encounters', 'plot_abundance']
 
 # %% ../../../whale_nbs/49_counts.ipynb #a8520be7
 from dataclasses import dataclass
@@ -419,7 +419,7 @@ def shown(found: Comparison) -> str:
         parts += ["No test speaks against these models."]
     return "\n".join(parts)
 
-# %% ../../../whale_nbs/49_counts.ipynb #0d7b172a
+# %% ../../../whale_nbs/49_counts.ipynb #07dd95df
 def compare_sides(
     df,
     by="year",
@@ -432,8 +432,25 @@ def compare_sides(
     tables = pd.concat([left.loc[rows], right.loc[rows]], keys=found)
     mean = tables[["estimate"]].groupby(level=1, sort=False).mean()
     mean["error"] = tables.error.groupby(level=1).max()
-    mean["low"], mean["high"] = lognormal(mean.estimate, mean.error, 0)
+    mean["low"], mean["high"] = whole(mean.estimate, mean.error, 0)
     return found | {"mean": mean}
+
+# %% ../../../whale_nbs/49_counts.ipynb #4d879890
+def with_unmarked(
+    answer,  # table with estimate and error, of marked whales
+    marked: int,  # whales with marks in photos taken without regard to marks
+    unmarked: int,  # whales without
+) -> pd.DataFrame:  # the same of all whales
+    "Marked whales by the share that has marks."
+    if marked < 1 or unmarked < 0:
+        given = f"{marked} with and {unmarked} without"
+        raise InputError(f"A mark rate needs whales with marks; {given} are given.")
+    numbers = answer[answer.index.str.contains("there")]
+    share = marked / (marked + unmarked)
+    total = numbers.estimate / share
+    error = total * np.sqrt((numbers.error / numbers.estimate) ** 2 + (1 - share) / marked)
+    low, high = whole(total, error, 0)
+    return pd.DataFrame(dict(estimate=total, error=error, low=low, high=high))
 
 # %% ../../../whale_nbs/49_counts.ipynb #2b37dd9d
 def history_table(
@@ -474,19 +491,23 @@ def save_histories(
         return write_csv(file, history_table(h, groups))
     raise InputError(f"{file}: histories are written as .inp (MARK) or .csv (RMark); name such a file.")
 
-# %% ../../../whale_nbs/49_counts.ipynb #411cbe2d
+# %% ../../../whale_nbs/49_counts.ipynb #4276a04d
 def plot_grid(grid) -> plt.Axes:  # rows of results/count_coverage.csv
     "Coverage of each regime, and what the program said of it."
-    t = grid[grid.refused < 0.9].iloc[::-1]
-    labels = t.regime + np.where(t.of.str.contains("last"), ", last occasion", "")
-    ax = plt.subplots(figsize=(10, 0.24 * len(t) + 1.5), layout="constrained")[1]
+    t = grid[grid.refused < 0.9]
+    names = [*dict.fromkeys(t.regime)][::-1]
+    ax = plt.subplots(figsize=(10, 0.25 * len(names) + 1.5), layout="constrained")[1]
     ax.axvspan(90, 99, color="lightgrey", alpha=0.5, lw=0)
-    told = t.fails + t["cannot be told"]
-    points = ax.scatter(100 * t.coverage, range(len(t)), c=100 * told, cmap="viridis", vmin=0, vmax=100, s=40)
-    ax.set_yticks(range(len(t)), labels, fontsize=8)
-    ax.set(xlabel="populations whose interval holds the truth (%)", ylim=(-1, len(t)), xlim=(-2, 102))
-    ax.set_title("Where the default interval holds, and where the program says that it may not")
-    ax.figure.colorbar(points, label="answers that came with a sentence (%)")
+    for late, marker, label in (False, "o", "all"), (True, "D", "there on the last occasion"):
+        d = t[t.of.str.contains("last") == late]
+        said = 100 * (d.fails + d["cannot be told"])
+        look = dict(c=said, cmap="viridis", vmin=0, vmax=100, marker=marker, label=label, alpha=0.8)
+        points = ax.scatter(100 * d.coverage, [names.index(n) for n in d.regime], **look)
+    ax.set_yticks(range(len(names)), names, fontsize=8)
+    ax.set(xlabel="populations whose interval holds the truth (%)", ylim=(-1, len(names)), xlim=(-2, 102))
+    ax.set_title("Where the default interval holds, and how often a sentence comes with it")
+    ax.figure.colorbar(points, label="answers with a sentence (%)")
+    ax.legend(loc="upper left", fontsize=8)
     return ax
 
 # %% ../../../whale_nbs/49_counts.ipynb #495ccfc1
