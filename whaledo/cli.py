@@ -992,7 +992,7 @@ def _told(found) -> dict:
             out[name] = json.loads(table.round(4).to_json(orient="index"))
     return out
 
-# %% ../nbs/90_cli.ipynb #1ec00b09
+# %% ../nbs/90_cli.ipynb #61669320
 def _count_sides(df, by, closed) -> dict:
     "Counts of each side, printed; nothing where the sides are linked."
     from whaledo.whale.catalogue.counting import compare_sides, shown, sides, unlinked
@@ -1007,7 +1007,7 @@ def _count_sides(df, by, closed) -> dict:
     out = {side: _told(one) for side, one in found.items()}
     return {"sides": out | {"mean": json.loads(mean.round(4).to_json(orient="index"))}}
 
-# %% ../nbs/90_cli.ipynb #56d1744e
+# %% ../nbs/90_cli.ipynb #a0289607
 def _count_corrected(df, by, capture, rates, seed) -> dict:
     "The count with mistakes of identification taken out, printed; nothing without rates."
     from whaledo.whale.catalogue.population import count_whales
@@ -1020,7 +1020,7 @@ def _count_corrected(df, by, capture, rates, seed) -> dict:
     print(f"\n== mistakes of identification taken out\n\n{table.round(2).to_string()}")
     return {"corrected": json.loads(table.round(4).to_json(orient="index"))}
 
-# %% ../nbs/90_cli.ipynb #24b79ae5
+# %% ../nbs/90_cli.ipynb #e532e8e6
 def _count_unmarked(found, marked, unmarked) -> dict:
     "The answer with whales that have no marks, printed; nothing where none were looked for."
     from whaledo.whale.catalogue.counting import with_unmarked
@@ -1031,7 +1031,7 @@ def _count_unmarked(found, marked, unmarked) -> dict:
     print(f"\n== with whales that have no marks\n\n{table.round(1).to_string()}")
     return {"with_unmarked": json.loads(table.round(4).to_json(orient="index"))}
 
-# %% ../nbs/90_cli.ipynb #5792f8a9
+# %% ../nbs/90_cli.ipynb #2af388f1
 @command
 def count(
     source: Path,  # a catalogue, or a survey folder
@@ -1042,9 +1042,8 @@ def count(
     wrong_splits: float = 0.0,  # share of known whales' sightings called new by mistake, to be taken out
     wrong_merges: float = 0.0,  # share of new whales' sightings called a known whale by mistake
     swaps: float = 0.0,  # share of known whales' sightings called another known whale by mistake
-    # of the whales in photos taken without regard to marks: how many had marks, for all whales
-    marked: int = 0,
-    unmarked: int = 0,  # and how many had none
+    marked: int = 0,  # whales with marks in photos taken without regard to marks, to count all whales
+    unmarked: int = 0,  # whales without marks in them
     histories: Path = None,  # write encounter histories: .inp for MARK, .csv for RMark and openCR
     seed: int = 0,  # of the correction
 ):
@@ -1054,7 +1053,7 @@ def count(
     rates = (wrong_splits, wrong_merges, swaps)
     return _count(df, by, population, capture, rates, (marked, unmarked), histories, seed)
 
-# %% ../nbs/90_cli.ipynb #177a7189
+# %% ../nbs/90_cli.ipynb #8351be73
 def _count(df, by, population, capture, rates, marks, file, seed):
     "What `count` prints and returns."
     from whaledo.whale.catalogue.counting import compare_counts, save_histories, shown
