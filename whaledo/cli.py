@@ -1013,7 +1013,7 @@ def _count_corrected(df, by, capture, rates, seed) -> dict:
     from whaledo.whale.catalogue.population import count_whales
 
     if not any(rates):
-        print("\nIDs are taken to be right: --wrong-splits, --wrong-merges and --swaps say how often they are not.")
+        print("\nIDs are taken to be right; --wrong-splits, --wrong-merges, --swaps: how often not.")
         return {}
     table = count_whales(df, by, capture, [rates], seed=seed)
     table = table[["estimate", "corrected", "corrected_low", "corrected_high"]]
