@@ -362,13 +362,14 @@ def bootstrap_fit(
     p = (1 + (simulated >= observed).sum()) / (1 + draws)
     return Bootstrapped(p, observed / max(simulated.mean(), 1e-9), simulated, observed)
 
-# %% ../../../whale_nbs/47_survival.ipynb #52cea7f7
+# %% ../../../whale_nbs/47_survival.ipynb #b97b2cca
 def _draw_rates(ax, table, colour, name):
     "Estimates with 95 % intervals."
     x = np.arange(len(table))
     wide = [table.estimate - table.low, table.high - table.estimate]
     ax.errorbar(x, table.estimate, wide, fmt="o", capsize=4, color=colour)
-    ax.set_xticks(x, [n.removeprefix(f"{name} ").replace(" to ", "–") for n in table.index])
+    labels = [n.removeprefix(f"{name} ").replace(" to ", "–") for n in table.index]
+    ax.set_xticks(x, labels, rotation=35, ha="right")
     ax.set(title=f"{name.capitalize()}, 95 % intervals", ylim=(0, 1.02), xlim=(-0.5, len(table) - 0.5))
 
 # %% ../../../whale_nbs/47_survival.ipynb #aed0d149
