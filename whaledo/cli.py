@@ -992,7 +992,7 @@ def _told(found) -> dict:
             out[name] = json.loads(table.round(4).to_json(orient="index"))
     return out
 
-# %% ../nbs/90_cli.ipynb #61669320
+# %% ../nbs/90_cli.ipynb #0d466b51
 def _count_sides(df, by, closed) -> dict:
     "Counts of each side, printed; nothing where the sides are linked."
     from whaledo.whale.catalogue.counting import compare_sides, shown, sides, unlinked
@@ -1007,7 +1007,7 @@ def _count_sides(df, by, closed) -> dict:
     out = {side: _told(one) for side, one in found.items()}
     return {"sides": out | {"mean": json.loads(mean.round(4).to_json(orient="index"))}}
 
-# %% ../nbs/90_cli.ipynb #a0289607
+# %% ../nbs/90_cli.ipynb #c6d0248c
 def _count_corrected(df, by, capture, rates, seed) -> dict:
     "The count with mistakes of identification taken out, printed; nothing without rates."
     from whaledo.whale.catalogue.population import count_whales
@@ -1020,7 +1020,7 @@ def _count_corrected(df, by, capture, rates, seed) -> dict:
     print(f"\n== mistakes of identification taken out\n\n{table.round(2).to_string()}")
     return {"corrected": json.loads(table.round(4).to_json(orient="index"))}
 
-# %% ../nbs/90_cli.ipynb #e532e8e6
+# %% ../nbs/90_cli.ipynb #7aeefa22
 def _count_unmarked(found, marked, unmarked) -> dict:
     "The answer with whales that have no marks, printed; nothing where none were looked for."
     from whaledo.whale.catalogue.counting import with_unmarked
@@ -1031,7 +1031,7 @@ def _count_unmarked(found, marked, unmarked) -> dict:
     print(f"\n== with whales that have no marks\n\n{table.round(1).to_string()}")
     return {"with_unmarked": json.loads(table.round(4).to_json(orient="index"))}
 
-# %% ../nbs/90_cli.ipynb #2af388f1
+# %% ../nbs/90_cli.ipynb #4602c510
 @command
 def count(
     source: Path,  # a catalogue, or a survey folder
@@ -1053,7 +1053,7 @@ def count(
     rates = (wrong_splits, wrong_merges, swaps)
     return _count(df, by, population, capture, rates, (marked, unmarked), histories, seed)
 
-# %% ../nbs/90_cli.ipynb #8351be73
+# %% ../nbs/90_cli.ipynb #5a6f0d09
 def _count(df, by, population, capture, rates, marks, file, seed):
     "What `count` prints and returns."
     from whaledo.whale.catalogue.counting import compare_counts, save_histories, shown
