@@ -5,16 +5,16 @@
 # %% auto #0
 __all__ = ['app', 'weights', 'CONCERNS', 'FILE_FORMS', 'POPULATIONS', 'say', 'project', 'argument_comments', 'command',
            'check_survey', 'data', 'scenarios', 'list_weights', 'get_weights', 'value_of', 'changes_of', 'pick_recipe',
-           'install', 'install_model', 'tell_training', 'hand_over', 'train', 'train_on', 'calibrate', 'ablate', 'pack',
-           'test_submission', 'audit', 'read_zip', 'sha12', 'result_row', 'score', 'report', 'remove', 'clean', 'call',
-           'build', 'pull', 'runtime_tests', 'test_container', 'interact', 'existing', 'NotWritten', 'keep_table',
-           'remarks', 'kind_of_source', 'Incoming', 'say_unheard', 'take_in', 'import_and_tell', 'catalogue_counts',
-           'import_photos', 'relink', 'import_decisions', 'tell_counts', 'Outgoing', 'check_target', 'export_forms',
-           'export_and_tell', 'export_photos', 'export_camtrap', 'history', 'tell_belief', 'find_matches',
-           'tell_proposals', 'match_report', 'match', 'open_for', 'review', 'sightings', 'count', 'toy_submission',
-           'time_run', 'bench_sandbox', 'bench_rendering', 'tell_bench', 'tell_sandbox', 'bench', 'bench_gpu',
-           'demo_data', 'demo_train', 'demo_pack', 'engine_fits', 'read_result', 'demo_run', 'demo_submission',
-           'demo_report', 'demo_folder', 'demo', 'main', 'failure', 'run']
+           'install', 'install_model', 'tell_training', 'hand_over', 'train', 'train_on', 'tell_threshold', 'calibrate',
+           'ablate', 'pack', 'test_submission', 'audit', 'read_zip', 'sha12', 'result_row', 'score', 'report', 'remove',
+           'clean', 'call', 'build', 'pull', 'runtime_tests', 'test_container', 'interact', 'existing', 'NotWritten',
+           'keep_table', 'remarks', 'kind_of_source', 'Incoming', 'say_unheard', 'take_in', 'import_and_tell',
+           'catalogue_counts', 'import_photos', 'relink', 'import_decisions', 'tell_counts', 'Outgoing', 'check_target',
+           'export_forms', 'export_and_tell', 'export_photos', 'export_camtrap', 'history', 'tell_belief',
+           'find_matches', 'tell_proposals', 'match_report', 'match', 'open_for', 'review', 'sightings', 'count',
+           'toy_submission', 'time_run', 'bench_sandbox', 'bench_rendering', 'tell_bench', 'tell_sandbox', 'bench',
+           'bench_gpu', 'demo_data', 'demo_train', 'demo_pack', 'engine_fits', 'read_result', 'demo_run',
+           'demo_submission', 'demo_report', 'demo_folder', 'demo', 'main', 'failure', 'run']
 
 # %% ../nbs/90_cli.ipynb #8bdc0a2b
 import ast
@@ -286,6 +286,23 @@ def train_on(survey: Path, run: Path, recipe, pretrained: str, **how):
 
     train(load_survey(survey), run, recipe, pretrained, **how)
 
+# %% ../nbs/90_cli.ipynb #cc1eb2c8
+def tell_threshold(
+    model: Path,
+    threshold: float,
+    errors: dict,  # of `errors_at`
+):
+    "From which on an animal counts as new, and the three errors that this costs."
+    print(
+        f"{model}: a whale counts as new when its best match has a probability "
+        f"below {threshold:.2f}"
+    )
+    print(
+        f"of these animals, {errors['wrong_splits']:.0%} of the known are then called new, "
+        f"{errors['swaps']:.0%} get another's name, "
+        f"and {errors['wrong_merges']:.0%} of the new are taken for known"
+    )
+
 # %% ../nbs/90_cli.ipynb #e9a0060b
 @command
 def calibrate(
@@ -300,10 +317,7 @@ def calibrate(
 
     model = model or project() / "submission_src"
     found = calibrate(model, load_survey(survey), wrong_splits, seed)
-    print(
-        f"{model}: a whale counts as new when its best match has a probability "
-        f"below {found['open_set_threshold']:.2f}"
-    )
+    tell_threshold(model, found["open_set_threshold"], found["posterior"]["errors"])
     return found
 
 # %% ../nbs/90_cli.ipynb #10841ec7

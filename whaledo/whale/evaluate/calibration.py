@@ -6,12 +6,12 @@
 __all__ = ['NAMES', 'THINNED', 'SIGNALS', 'HEAVIEST', 'MOST_ANIMALS', 'uncalibrated', 'returned_rows', 'features',
            'penalised_loss', 'fit_calibration', 'calibrated', 'thinned', 'sized_scenarios', 'bin_numbers', 'bins',
            'ece', 'quality', 'draw_reliability', 'draw_frequencies', 'plot_reliability', 'cross_calibrated',
-           'open_set_scores', 'new_whale_scenarios', 'Auroc', 'whale_weights', 'auroc', 'errors_at', 'threshold_at',
-           'draw_open_set', 'draw_errors', 'plot_new_whales', 'OpenSet', 'HalfRows', 'half_rows', 'decided_by',
-           'cross_decided', 'require_min_identities', 'write_config', 'load_for_calibration', 'compared_rows',
-           'pair_similarities', 'Remembered', 'remembering', 'similarity_columns', 'fit_weights', 'precision_with',
-           'gain_of_fitting', 'weighed', 'chosen_threshold', 'fitted_calibration', 'all_similarities',
-           'fitted_posterior', 'calibrate', 'new_whales']
+           'open_set_scores', 'new_whale_scenarios', 'Auroc', 'whale_weights', 'auroc', 'of_animals', 'errors_at',
+           'threshold_at', 'identification_curve', 'draw_open_set', 'draw_errors', 'plot_new_whales', 'OpenSet',
+           'HalfRows', 'half_rows', 'decided_by', 'cross_decided', 'require_min_identities', 'write_config',
+           'load_for_calibration', 'compared_rows', 'pair_similarities', 'Remembered', 'remembering',
+           'similarity_columns', 'fit_weights', 'precision_with', 'gain_of_fitting', 'weighed', 'chosen_threshold',
+           'fitted_calibration', 'all_similarities', 'fitted_posterior', 'calibrate', 'new_whales']
 
 # %% ../../../whale_nbs/22_calibration.ipynb #9ecf98ac
 from collections.abc import Callable
@@ -302,7 +302,7 @@ def open_set_scores(
     rows,  # of `returned_rows`
     calibration: dict,
     whale_of,  # image_id -> whale_id
-) -> pd.DataFrame:  # by query: whale, known, and SIGNALS
+) -> pd.DataFrame:  # by query: whale, known, right (does the first row show it?) and SIGNALS
     "What could tell a new whale from a known one: higher means known."
     rows = rows.assign(
         p=calibrated(rows, calibration), other=rows.database_image_id.map(whale_of)
@@ -311,7 +311,7 @@ def open_set_scores(
     others = rows[rows.other != rows.query_id.map(first.other)]
     second = others.groupby("query_id").similarity.max().reindex(first.index)
     lowest = rows.groupby("query_id").similarity.min()
-    scores = first[["whale", "known"]].assign(top1=first.similarity)
+    scores = first[["whale", "known"]].assign(right=first.hit, top1=first.similarity)
     scores["margin"] = first.similarity - second.fillna(lowest)
     return scores.assign(probability=first.p)
 
@@ -363,14 +363,29 @@ def auroc(
     return Auroc(roc_auc_score(d.known, d[signal]), *np.percentile(found, [2.5, 97.5]))
 
 # %% ../../../whale_nbs/22_calibration.ipynb #ef8c7459
+def of_animals(
+    wrong: pd.Series,  # bool, of queries
+    whales: pd.Series,  # of the same queries
+) -> float:  # NaN where there are none
+    "The share that is wrong, each animal counting once."
+    return float(wrong.astype(float).groupby(whales).mean().mean())
+
+# %% ../../../whale_nbs/22_calibration.ipynb #0c29a77b
 def errors_at(
     d,  # of `open_set_scores`
     threshold: float,
     signal: str = "probability",
-) -> dict:  # wrong_splits, wrong_merges (shares)
-    "Known whales called new, and new whales taken for known ones."
+) -> dict:  # wrong_splits and swaps (shares of known whales), wrong_merges (of new ones)
+    "Known whales called new or by another's name, and new whales taken for known ones."
     new = d[signal] < threshold
-    return dict(wrong_splits=new[d.known].mean(), wrong_merges=(~new[~d.known]).mean())
+    known = d[d.known]
+    swapped = ~new[d.known] & ~known.right
+    merged = ~new[~d.known]
+    return dict(
+        wrong_splits=of_animals(new[d.known], known.whale),
+        wrong_merges=of_animals(merged, d.whale[~d.known]),
+        swaps=of_animals(swapped, known.whale),
+    )
 
 # %% ../../../whale_nbs/22_calibration.ipynb #666207ca
 def threshold_at(
@@ -378,10 +393,22 @@ def threshold_at(
     wrong_splits: float = 0.1,
     signal: str = "probability",
 ) -> float:
-    "The threshold that calls this share of the queries of known whales new."
-    known = d[signal][d.known].sort_values()
-    share = np.arange(1, len(known) + 1) / len(known)
-    return float(known[share > wrong_splits].iloc[0])
+    "The threshold that calls this share of the known whales new, each counting once."
+    known = d[d.known].sort_values(signal)
+    weight = 1 / known.groupby("whale").whale.transform("size")
+    share = weight.cumsum() / weight.sum()
+    return float(known[signal][share > wrong_splits].iloc[0])
+
+# %% ../../../whale_nbs/22_calibration.ipynb #622a61bb
+def identification_curve(
+    d,  # of `open_set_scores`
+    signal: str = "probability",
+) -> pd.DataFrame:  # threshold, named (share of known whales), wrong_merges, from the strictest on
+    "Detection and identification rate against false positives (Phillips et al. 2011)."
+    thresholds = np.sort(d[signal].unique())[::-1]
+    rows = [errors_at(d, t, signal) for t in thresholds]
+    rows = pd.DataFrame(rows).assign(threshold=thresholds)
+    return rows.assign(named=1 - rows.wrong_splits - rows.swaps)
 
 # %% ../../../whale_nbs/22_calibration.ipynb #0d04edcc
 def draw_open_set(
@@ -415,7 +442,7 @@ def draw_errors(
     ax.set(
         xlabel="known whales called new (%)", ylabel="new whales taken for known (%)"
     )
-    ax.set_title("Wrong splits and wrong merges")
+    ax.set_title(f"and {point['swaps']:.0%} of known whales by another's name")
 
 # %% ../../../whale_nbs/22_calibration.ipynb #b2464490
 def plot_new_whales(
@@ -680,11 +707,12 @@ def chosen_threshold(
     calibration: dict,
     wrong_splits: float,  # share of known whales that may be called new
     seed: int,  # of the scenarios
-) -> float:  # a probability
+) -> tuple:  # a probability, and the errors there, of `errors_at`
     "The threshold for new whales, from scenarios in which some are new."
     rows = returned_rows(features, df, new_whale_scenarios(df, seed), ranking)
     scores = open_set_scores(rows, calibration, df.set_index("image_id").whale_id)
-    return threshold_at(scores, wrong_splits)
+    threshold = threshold_at(scores, wrong_splits)
+    return threshold, errors_at(scores, threshold)
 
 # %% ../../../whale_nbs/22_calibration.ipynb #50450971
 def fitted_calibration(
@@ -759,7 +787,8 @@ def calibrate(
     fit = fitted_calibration(found, df, ranking, least, seed)
     changes = dict(local_weight=ranking.local_weight, calibration=fit)
     changes["posterior"] = fitted_posterior(found, df, ranking, fit, seed)
-    threshold = chosen_threshold(found, df, ranking, fit, wrong_splits, seed)
+    threshold, errors = chosen_threshold(found, df, ranking, fit, wrong_splits, seed)
+    changes["posterior"]["errors"] = errors
     return write_config(folder, **changes, open_set_threshold=threshold)
 
 # %% ../../../whale_nbs/22_calibration.ipynb #2d5c91a2
