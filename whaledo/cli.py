@@ -308,7 +308,7 @@ def tell_threshold(
 def calibrate(
     survey: Path,  # labelled survey folder of whales that the model was not trained on
     model: Path = None,  # folder of the model; submission_src/
-    wrong_splits: float = 0.1,  # share of known whales that may be called new
+    wrong_splits: float = None,  # share of known whales that may be called new; by default all errors count
     seed: int = 0,  # of the queries
 ):
     "Make scores probabilities, and choose from which on a whale counts as new."

@@ -7,11 +7,12 @@ __all__ = ['NAMES', 'THINNED', 'SIGNALS', 'HEAVIEST', 'MOST_ANIMALS', 'uncalibra
            'penalised_loss', 'fit_calibration', 'calibrated', 'thinned', 'sized_scenarios', 'bin_numbers', 'bins',
            'ece', 'quality', 'draw_reliability', 'draw_frequencies', 'plot_reliability', 'cross_calibrated',
            'open_set_scores', 'new_whale_scenarios', 'Auroc', 'whale_weights', 'auroc', 'of_animals', 'errors_at',
-           'threshold_at', 'identification_curve', 'draw_open_set', 'draw_errors', 'plot_new_whales', 'OpenSet',
-           'HalfRows', 'half_rows', 'decided_by', 'cross_decided', 'require_min_identities', 'write_config',
-           'load_for_calibration', 'compared_rows', 'pair_similarities', 'Remembered', 'remembering',
-           'similarity_columns', 'fit_weights', 'precision_with', 'gain_of_fitting', 'weighed', 'chosen_threshold',
-           'fitted_calibration', 'all_similarities', 'fitted_posterior', 'calibrate', 'new_whales']
+           'identification_curve', 'threshold_at', 'plot_identification', 'draw_open_set', 'draw_errors',
+           'plot_new_whales', 'OpenSet', 'HalfRows', 'half_rows', 'decided_by', 'cross_decided',
+           'require_min_identities', 'write_config', 'load_for_calibration', 'compared_rows', 'pair_similarities',
+           'Remembered', 'remembering', 'similarity_columns', 'fit_weights', 'precision_with', 'gain_of_fitting',
+           'weighed', 'chosen_threshold', 'fitted_calibration', 'all_similarities', 'fitted_posterior', 'calibrate',
+           'new_whales']
 
 # %% ../../../whale_nbs/22_calibration.ipynb #9ecf98ac
 from collections.abc import Callable
@@ -387,18 +388,6 @@ def errors_at(
         swaps=of_animals(swapped, known.whale),
     )
 
-# %% ../../../whale_nbs/22_calibration.ipynb #666207ca
-def threshold_at(
-    d,  # of `open_set_scores`
-    wrong_splits: float = 0.1,
-    signal: str = "probability",
-) -> float:
-    "The threshold that calls this share of the known whales new, each counting once."
-    known = d[d.known].sort_values(signal)
-    weight = 1 / known.groupby("whale").whale.transform("size")
-    share = weight.cumsum() / weight.sum()
-    return float(known[signal][share > wrong_splits].iloc[0])
-
 # %% ../../../whale_nbs/22_calibration.ipynb #622a61bb
 def identification_curve(
     d,  # of `open_set_scores`
@@ -409,6 +398,41 @@ def identification_curve(
     rows = [errors_at(d, t, signal) for t in thresholds]
     rows = pd.DataFrame(rows).assign(threshold=thresholds)
     return rows.assign(named=1 - rows.wrong_splits - rows.swaps)
+
+# %% ../../../whale_nbs/22_calibration.ipynb #666207ca
+def threshold_at(
+    d,  # of `open_set_scores`
+    wrong_splits: float = None,  # share of known whales that may be called new; default: see below
+    signal: str = "probability",
+) -> float:
+    """The threshold that calls this share of the known whales new, each counting once.
+
+    By default the one at which the share of known whales named rightly, less that of new ones taken for known, is largest."""
+    if wrong_splits is None:
+        curve = identification_curve(d, signal)
+        return float(curve.threshold[(curve.named - curve.wrong_merges).idxmax()])
+    known = d[d.known].sort_values(signal)
+    weight = 1 / known.groupby("whale").whale.transform("size")
+    share = weight.cumsum() / weight.sum()
+    return float(known[signal][share > wrong_splits].iloc[0])
+
+# %% ../../../whale_nbs/22_calibration.ipynb #336f2ba8
+def plot_identification(
+    d,  # of `open_set_scores`
+    threshold: float,  # chosen
+) -> Figure:
+    "Known whales that are named rightly, against new ones that are taken for known."
+    curve = identification_curve(d)
+    fig = Figure(figsize=(5, 3.8), layout="constrained")
+    ax = fig.subplots()
+    ax.step(100 * curve.wrong_merges, 100 * curve.named, where="post", color=BLUE)
+    at = errors_at(d, threshold)
+    named = 1 - at["wrong_splits"] - at["swaps"]
+    ax.plot(100 * at["wrong_merges"], 100 * named, "o", c="black", label="the threshold")
+    ax.set(xlabel="new whales taken for known (%)", ylabel="known whales named rightly (%)")
+    ax.set(xlim=(0, 100), ylim=(0, 100), title="Detection and identification")
+    ax.legend(frameon=False)
+    return fig
 
 # %% ../../../whale_nbs/22_calibration.ipynb #0d04edcc
 def draw_open_set(
@@ -490,7 +514,7 @@ def decided_by(
     other: HalfRows,  # gives calibration and threshold
     mine: HalfRows,  # is asked
     whale_of,  # image_id -> whale_id
-    wrong_splits: float,  # share of known whales that may be called new
+    wrong_splits: float | None,  # share of known whales that may be called new; see `threshold_at`
 ) -> OpenSet:  # of `mine`
     "The new-whale question of one half, answered with what the other half taught."
     fit = fit_calibration(other.known)
@@ -504,7 +528,7 @@ def cross_decided(
     df,  # survey of whales that the model was not trained on
     seed: int = 0,  # of the split and of the scenarios
     ranking: RankingConfig = RankingConfig(),  # see `returned_rows`
-    wrong_splits: float = 0.1,  # share of known whales that may be called new
+    wrong_splits: float = None,  # share of known whales that may be called new; see `threshold_at`
 ) -> OpenSet:  # scores of both halves, and the mean of their errors
     "The new-whale question, asked about whales that served neither training nor the choice of the threshold."
     whale_of = df.set_index("image_id").whale_id
@@ -705,7 +729,7 @@ def chosen_threshold(
     df,  # labelled survey
     ranking: RankingConfig,  # see `returned_rows`
     calibration: dict,
-    wrong_splits: float,  # share of known whales that may be called new
+    wrong_splits: float | None,  # share of known whales that may be called new; see `threshold_at`
     seed: int,  # of the scenarios
 ) -> tuple:  # a probability, and the errors there, of `errors_at`
     "The threshold for new whales, from scenarios in which some are new."
@@ -774,7 +798,7 @@ def fitted_posterior(
 def calibrate(
     folder,  # of a model: weights.safetensors, config.json
     df,  # labelled survey of whales it was not trained on; InputError when they are too few
-    wrong_splits: float = 0.1,  # share of known whales that may be called new
+    wrong_splits: float = None,  # share of known whales that may be called new; see `threshold_at`
     seed: int = 0,  # of the scenarios
     least: int = 20,  # whales asked for
     found: Optional[Features] = None,  # of `extract_features`, where they are known
