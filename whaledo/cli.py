@@ -911,6 +911,9 @@ def tell_belief(c):
         print(f"{c.file}: no probabilities, the order alone: {judged.trouble}")
         return
     prior = judged.prior
+    if not prior.known:
+        print(f"{c.file}: {prior.groups:,} groups of new photos, and no animal is known yet")
+        return
     print(
         f"{c.file}: {prior.groups:,} groups of new photos; {prior.known_share:.0%} of them are believed "
         "to show a known animal (--known-share says it otherwise)"

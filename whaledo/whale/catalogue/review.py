@@ -131,8 +131,8 @@ def _half_known(df, known, seed):
 
 # %% ../../../whale_nbs/44_match_review.ipynb #ed568b7f
 # of the pretended model: the best pair counts, and little is left for whom no pair was kept of
-PAIR = [0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, -3.0]
-PRETENDED = RANKING_ONLY | dict(known=PAIR, other=PAIR)
+PAIR = [0.0, 1.0, 1.0, 0.0, 0.0, 4.0, 0.0, -1.0]
+PRETENDED = RANKING_ONLY | dict(known=PAIR, other=PAIR, familiar=[-1.0, 1.0])
 
 
 def _pretend(cat, df, seed):

@@ -11,8 +11,8 @@ __all__ = ['NAMES', 'THINNED', 'SIGNALS', 'HEAVIEST', 'MOST_ANIMALS', 'uncalibra
            'plot_new_whales', 'OpenSet', 'HalfRows', 'half_rows', 'decided_by', 'cross_decided',
            'require_min_identities', 'write_config', 'load_for_calibration', 'compared_rows', 'pair_similarities',
            'Remembered', 'remembering', 'similarity_columns', 'fit_weights', 'precision_with', 'gain_of_fitting',
-           'weighed', 'chosen_threshold', 'fitted_calibration', 'all_similarities', 'fitted_posterior', 'calibrate',
-           'new_whales']
+           'weighed', 'chosen_threshold', 'fitted_calibration', 'all_similarities', 'fitted_posterior', 'check_share',
+           'calibrate', 'new_whales']
 
 # %% ../../../whale_nbs/22_calibration.ipynb #9ecf98ac
 from collections.abc import Callable
@@ -405,9 +405,7 @@ def threshold_at(
     wrong_splits: float = None,  # share of known whales that may be called new; default: see below
     signal: str = "probability",
 ) -> float:
-    """The threshold that calls this share of the known whales new, each counting once.
-
-    By default the one at which the share of known whales named rightly, less that of new ones taken for known, is largest."""
+    "The threshold that calls this share of the known whales new; by default the best for all errors."
     if wrong_splits is None:
         curve = identification_curve(d, signal)
         return float(curve.threshold[(curve.named - curve.wrong_merges).idxmax()])
@@ -794,6 +792,16 @@ def fitted_posterior(
     known = familiar_range(features.vectors.loc[df.image_id].to_numpy())
     return fitted | dict(animals=len(some), familiar=known)
 
+# %% ../../../whale_nbs/22_calibration.ipynb #ebe8ea91
+def check_share(
+    wrong_splits: float | None,  # InputError when it is no share
+):
+    "A share that nobody can reach is found before an hour of work."
+    if wrong_splits is not None and not 0 <= wrong_splits < 1:
+        raise InputError(
+            f"wrong_splits={wrong_splits:g} is no share; give a number from 0 to below 1."
+        )
+
 # %% ../../../whale_nbs/22_calibration.ipynb #884f2faa
 def calibrate(
     folder,  # of a model: weights.safetensors, config.json
@@ -804,6 +812,7 @@ def calibrate(
     found: Optional[Features] = None,  # of `extract_features`, where they are known
 ) -> dict:  # local_weight, calibration, posterior, open_set_threshold, as written into config.json
     "Fit weights, calibration, posterior and the threshold for new whales, and write them into config.json."
+    check_share(wrong_splits)
     models = load_for_calibration(folder)
     found = found or remembering(extract_features(df.set_index("image_id"), models))
     scenarios = standard_scenarios(df, seed)
