@@ -1036,11 +1036,13 @@ def _count_sides(df, by, closed) -> dict:
     if "viewpoint" not in df or not unlinked(sides(df)):
         return {}
     found = compare_sides(df, by, closed)
-    mean = found.pop("mean")
+    mean = found.pop("mean", None)
     for side, one in found.items():
-        print(f"\n== the {side} side alone\n\n{shown(one)}")
+        print(f"\n== the {side} side alone\n\n{one if isinstance(one, str) else shown(one)}")
+    out = {side: one if isinstance(one, str) else _told(one) for side, one in found.items()}
+    if mean is None or mean.empty:
+        return {"sides": out}
     print(f"\n== mean of the sides, with the larger error\n\n{mean.round(1).to_string()}")
-    out = {side: _told(one) for side, one in found.items()}
     return {"sides": out | {"mean": json.loads(mean.round(4).to_json(orient="index"))}}
 
 # %% ../nbs/90_cli.ipynb #c6d0248c
@@ -1093,10 +1095,11 @@ def count(
 def _count(df, by, population, capture, rates, marks, file, seed):
     "What `count` prints and returns."
     from whaledo.whale.catalogue.counting import compare_counts, save_histories, shown
-    from whaledo.whale.catalogue.population import histories
+    from whaledo.whale.catalogue.population import check_rates, histories
 
     if population not in POPULATIONS:
         raise InputError(f"There is no population {population!r}: give {', '.join(POPULATIONS)}.")
+    check_rates([rates])
     if file is not None:
         say(f"{save_histories(histories(df, by), file)}: encounter histories")
     closed = POPULATIONS[population]

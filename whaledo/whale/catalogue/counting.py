@@ -383,6 +383,14 @@ def compare_two(h) -> Comparison:
     )
     return Comparison("A population that stays", answer, answer.set_axis(["Chapman"]), None, 1.0, [], [said])
 
+# %% ../../../whale_nbs/49_counts.ipynb #6e1bcd66
+def _check_open(h, closed):
+    "InputError where an open population is asked for and two occasions are there."
+    if h.shape[1] == 2 and closed is False:
+        raise InputError(
+            "Two occasions cannot tell who comes and goes: give three or more, or count a closed population."
+        )
+
 # %% ../../../whale_nbs/49_counts.ipynb #47c10098
 def compare_counts(
     df,  # decided photos with whale_id and a time
@@ -393,14 +401,13 @@ def compare_counts(
     h = histories(df, by)
     days = np.ptp(taken_at(decided(df))).days
     stays = days <= SEASON if closed is None else closed
-    why = f"{h.shape[1]} occasions in {days} days" + ("" if closed is None else ", as asked")
+    _check_open(h, closed)
     if h.shape[1] == 2:
         found = compare_two(h)
-    elif stays:
-        found = compare_closed_population(h)
     else:
-        found = compare_open(h, years_between(df, by))
-    found.kind = f"{found.kind}: {why}."
+        found = compare_closed_population(h) if stays else compare_open(h, years_between(df, by))
+    asked = "" if closed is None else ", as asked"
+    found.kind += f": {h.shape[1]} occasions in {days} days{asked}."
     if "viewpoint" in df and unlinked(sides(df)):
         found.warnings.insert(0, sides_sentence(sides(df)))
     return found
@@ -416,23 +423,35 @@ def shown(found: Comparison) -> str:
     parts += ["", *(f"Fails: {w}" for w in found.warnings)]
     parts += [f"Cannot be told: {w}" for w in found.unknowns]
     if not found.warnings:
-        parts += ["No test speaks against these models."]
+        parts += ["No test that gives a warning speaks against these models."]
     return "\n".join(parts)
+
+# %% ../../../whale_nbs/49_counts.ipynb #7b10e36c
+def _one_side(df, side, by, closed):
+    "The Comparison of one side, or a sentence that says why there is none."
+    try:
+        return compare_counts(df[_has(df, side)], by, closed)
+    except InputError as e:
+        return str(e)
 
 # %% ../../../whale_nbs/49_counts.ipynb #07dd95df
 def compare_sides(
     df,
     by="year",
     closed=None,  # as for `compare_counts`
-) -> dict:  # left, right: Comparison; mean: table of the answers' mean, with the larger error
+) -> dict:  # left, right: Comparison, or why there is none; mean: of the answers, with the larger error
     "Counts of each side."
-    found = {side: compare_counts(df[_has(df, side)], by, closed) for side in ("left", "right")}
+    found = {side: _one_side(df, side, by, closed) for side in ("left", "right")}
+    if any(isinstance(f, str) for f in found.values()):
+        return found
     left, right = (f.answer for f in found.values())
     rows = left.index.intersection(right.index)
     tables = pd.concat([left.loc[rows], right.loc[rows]], keys=found)
     mean = tables[["estimate"]].groupby(level=1, sort=False).mean()
     mean["error"] = tables.error.groupby(level=1).max()
     mean["low"], mean["high"] = whole(mean.estimate, mean.error, 0)
+    floor = np.minimum(left.low.loc[rows], right.low.loc[rows])
+    mean["low"] = np.maximum(mean.low, floor.reindex(mean.index))
     return found | {"mean": mean}
 
 # %% ../../../whale_nbs/49_counts.ipynb #4d879890
@@ -450,6 +469,7 @@ def with_unmarked(
     total = numbers.estimate / share
     error = total * np.sqrt((numbers.error / numbers.estimate) ** 2 + (1 - share) / marked)
     low, high = whole(total, error, 0)
+    low = np.maximum(low, numbers.get("low", 0))
     return pd.DataFrame(dict(estimate=total, error=error, low=low, high=high))
 
 # %% ../../../whale_nbs/49_counts.ipynb #2b37dd9d

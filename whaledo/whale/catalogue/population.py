@@ -807,7 +807,8 @@ def check_rates(rates) -> np.ndarray:  # (sets, 2 or 3), of `corrected`
     "InputError for what cannot be rates of mistakes."
     rates = np.atleast_2d(np.asarray(rates, float))
     lost = rates[:, 0] + rates[:, 2:].sum(1)  # a known whale's sighting is split off or swapped, not both
-    if (rates < 0).any() or (rates >= 1).any() or (lost >= 1).any():
+    inside = (rates >= 0) & (rates < 1)
+    if not (inside.all() and (lost < 1).all()):
         raise InputError(
             "Rates of mistakes are shares from 0 to below 1, and so are splits and swaps together; "
             f"{rates.tolist()} are not."
