@@ -4,11 +4,12 @@
 
 # %% auto #0
 __all__ = ['OPEN_MODELS', 'MOST_STEPS', 'ALPHA', 'LARGE_RATIO', 'SCATTER', 'TOLERATED', 'SEASON', 'OpenModel', 'open_models_for',
-           'Numbers', 'open_numbers', 'akaike_weights', 'averaged', 'whole', 'Answer', 'open_answer', 'closed_numbers',
-           'closed_answer', 'OddsRatio', 'seen_again_ratio', 'open_warnings', 'open_unknowns', 'closed_warnings',
-           'closed_unknowns', 'Sides', 'sides', 'unlinked', 'sides_sentence', 'Comparison', 'compare_open',
-           'compare_closed_population', 'compare_two', 'compare_counts', 'shown', 'compare_sides', 'with_unmarked',
-           'history_table', 'mark_input', 'save_histories', 'plot_grid', 'plot_encounters', 'plot_abundance']
+           'Numbers', 'open_numbers', 'akaike_weights', 'averaged', 'whole', 'average_numbers', 'Answer', 'open_answer',
+           'closed_numbers', 'closed_answer', 'OddsRatio', 'seen_again_ratio', 'open_warnings', 'open_unknowns',
+           'closed_warnings', 'closed_unknowns', 'Sides', 'sides', 'unlinked', 'sides_sentence', 'Comparison',
+           'compare_open', 'compare_closed_population', 'compare_two', 'compare_counts', 'shown', 'compare_sides',
+           'with_unmarked', 'history_table', 'mark_input', 'save_histories', 'plot_grid', 'plot_encounters',
+           'plot_abundance']
 
 # %% ../../../whale_nbs/49_counts.ipynb #a8520be7
 from dataclasses import dataclass
@@ -27,7 +28,7 @@ from .closed import CLOSED_MODELS, chao, closed_counts, closed_estimates, unequa
 from .population import Interval, chapman, counts, decided, deltas, fit, histories
 from .population import lognormal, loss, minimise, model_of, pair, require_precision
 from .population import require_resightings, taken_at, tensor, years_between
-from .survival import aicc, goodness_of_fit, over_dispersion
+from .survival import aicc, goodness_of_fit, over_dispersion, seen_again
 
 # %% ../../../whale_nbs/49_counts.ipynb #115e4d90
 class OpenModel(NamedTuple):
@@ -124,6 +125,14 @@ def whole(q, error, floor) -> Interval:
     low, high = lognormal(q, error, floor)
     return Interval(np.floor(low), np.ceil(high))
 
+# %% ../../../whale_nbs/49_counts.ipynb #80485ab1
+def average_numbers(
+    found: dict,  # name of the model -> Numbers
+) -> tuple:  # estimate, standard error, arrays as in Numbers
+    "The average over models, each by its criterion."
+    q, error, score = (np.stack([getattr(f, x) for f in found.values()]) for x in ("q", "error", "score"))
+    return averaged(q, error, akaike_weights(score)[..., None])
+
 # %% ../../../whale_nbs/49_counts.ipynb #475ac78f
 class Answer(NamedTuple):
     "What is reported by default, arrays (populations, 1 + occasions) or (populations, 1)."
@@ -139,10 +148,7 @@ def open_answer(
     c,  # (populations, 5, occasions), `counts`
 ) -> Answer:
     "The average over open models, log-normal above the whales known to be there."
-    weights = akaike_weights(np.stack([f.score for f in found.values()]))[..., None]
-    q, error = averaged(
-        np.stack([f.q for f in found.values()]), np.stack([f.error for f in found.values()]), weights
-    )
+    q, error = average_numbers(found)
     floor = np.concatenate([c[:, 0].sum(-1, keepdims=True), c[:, 1] + c[:, 2]], 1)
     return Answer(q, error, *whole(q, error, floor))
 
@@ -161,10 +167,7 @@ def closed_numbers(c) -> dict:  # c: (populations, 3, occasions), `closed_counts
 
 def closed_answer(found: dict, c) -> Answer:
     "The average over closed models, log-normal above the whales seen."
-    weights = akaike_weights(np.stack([f.score for f in found.values()]))[..., None]
-    q, error = averaged(
-        np.stack([f.q for f in found.values()]), np.stack([f.error for f in found.values()]), weights
-    )
+    q, error = average_numbers(found)
     return Answer(q, error, *whole(q, error, c[:, 2].sum(1, keepdims=True)))
 
 # %% ../../../whale_nbs/49_counts.ipynb #f7d33df4
@@ -175,19 +178,11 @@ class OddsRatio(NamedTuple):
     error: float
 
 
-def _pasts_and_futures(h):
-    "For each inner occasion the table of known and new whales, seen again or not: a, b, c, d."
-    for t in range(1, h.shape[1] - 1):
-        here = h[h[:, t]]
-        known = here[:, :t].any(1)
-        again = here[:, t + 1 :].any(1)
-        if len(here):
-            yield np.array([(k & a).sum() for k in (known, ~known) for a in (again, ~again)])
-
 # %% ../../../whale_nbs/49_counts.ipynb #ab4f6ee2
 def seen_again_ratio(h) -> OddsRatio:  # h: histories
     "Odds of known whales to be seen again, by those of new ones, over all occasions."
-    tables = np.array([*_pasts_and_futures(np.asarray(h, bool))]).reshape(-1, 4)
+    tables = np.array(seen_again(np.asarray(h, bool))).reshape(-1, 4)
+    tables = tables[tables.sum(1) > 0]
     a, b, c, d = tables.T
     n = tables.sum(1)
     r = a * d / n

@@ -135,6 +135,13 @@ def estimated(
     batch = batch_of(compared, judged)
     return judged._replace(prior=estimated_prior(batch, judged.fitted, known_share))
 
+# %% ../../../whale_nbs/43_proposals.ipynb #2b144030
+def _unbelieved(catalogue, found):
+    "The Judgement of a note (see `_noted`) before anything is believed of the batch."
+    nothing = Prior(animals_known(catalogue), 0, 0.5, 0.5)
+    no = frozenset(rejections(catalogue).itertuples(index=False, name=None))
+    return Judgement(found["posterior"], nothing, found["trouble"], no)
+
 # %% ../../../whale_nbs/43_proposals.ipynb #b99615c6
 def judgement(
     catalogue,  # an open Catalogue
@@ -142,13 +149,11 @@ def judgement(
 ) -> Judgement:
     "What a catalogue's matches are judged by, as of now."
     found = _noted(catalogue, model)
-    known = animals_known(catalogue)
-    judged = Judgement(found["posterior"], Prior(known, 0, 0.5, 0.5), found["trouble"])
-    pairs = rejections(catalogue).itertuples(index=False, name=None)
-    judged = judged._replace(rejected=frozenset(pairs))
+    judged = _unbelieved(catalogue, found)
     if "prior" not in found:
         return estimated(compared_pairs(catalogue, model), judged)
-    return judged._replace(prior=_with_newly_named(Prior(**found["prior"]), known))
+    prior = _with_newly_named(Prior(**found["prior"]), judged.prior.known)
+    return judged._replace(prior=prior)
 
 # %% ../../../whale_nbs/43_proposals.ipynb #1bb7abab
 def _inside(share):
@@ -167,8 +172,7 @@ def believe(
 ) -> Prior:  # as noted in the log
     "Settle what is believed of the new photos, before their evidence."
     share = _inside(known_share)
-    judged = judgement(catalogue, model)
-    judged = judged._replace(prior=Prior(animals_known(catalogue), 0, 0.5, 0.5))
+    judged = _unbelieved(catalogue, _noted(catalogue, model))
     prior = estimated(compared_pairs(catalogue, model), judged, share).prior
     how = "estimated" if share is None else "as said"
     text = f"{prior.groups:,} groups; {prior.known_share:.0%} of them show a known animal, {how}"
@@ -326,16 +330,17 @@ def queue(
 REACH = 500  # photos among which the group of one photo is looked for
 
 
-def _linked(catalogue, model, photo_id, judged):
-    "All photos that a chain of probable links connects with a photo, itself first."
+def _linked(catalogue, model, photo_id, pairs, judged):
+    "All photos that a chain of probable links connects with a photo, itself first; pairs: its own."
     found = {photo_id: None}
-    fresh = [photo_id]
-    while fresh and len(found) < REACH:
-        pairs = compared_pairs(catalogue, model, fresh).pairs
+    while len(found) < REACH:
         q = link_probability(pairs.u.to_numpy(), judged.fitted["link"])
         linked = pairs.candidate[(q >= 0.5) & (pairs.whale == "").to_numpy()]
         fresh = [i for i in linked.unique().tolist() if i not in found]
+        if not fresh:
+            break
         found |= dict.fromkeys(fresh)
+        pairs = compared_pairs(catalogue, model, fresh).pairs
     return list(found)
 
 # %% ../../../whale_nbs/43_proposals.ipynb #a6dd4e5f
@@ -346,7 +351,7 @@ def _around(catalogue, model, photo_id, judged):
         where = f"{catalogue.file}: photo {photo_id}"
         raise InputError(f"{where} has not been compared; run `whaledo match`.")
     near = own.pairs.candidate[own.pairs.whale == ""]
-    ids = list(dict.fromkeys([*_linked(catalogue, model, photo_id, judged), *near]))
+    ids = list(dict.fromkeys([*_linked(catalogue, model, photo_id, own.pairs, judged), *near]))
     among = compared_pairs(catalogue, model, ids, among=True)
     group = group_photos(among.pairs, ids, judged.fitted["link"])
     members = group.index[group == group[photo_id]].tolist()

@@ -4,8 +4,9 @@
 
 # %% auto #0
 __all__ = ['FLAT', 'CJS_MODELS', 'NOTHING', 'GOF_TESTS', 'm_array', 'Cjs', 'cjs_chances', 'cjs_loss', 'CjsFit', 'cjs_model',
-           'cjs', 'aicc', 'compare_survival', 'Component', 'pool_columns', 'independence', 'gof_3sr', 'gof_3sm',
-           'gof_2ct', 'gof_2cl', 'goodness_of_fit', 'over_dispersion', 'Bootstrapped', 'bootstrap_fit', 'plot_survival']
+           'cjs', 'aicc', 'compare_survival', 'Component', 'pool_columns', 'independence', 'seen_again', 'gof_3sr',
+           'gof_3sm', 'gof_2ct', 'gof_2cl', 'goodness_of_fit', 'over_dispersion', 'Bootstrapped', 'bootstrap_fit',
+           'plot_survival']
 
 # %% ../../../whale_nbs/47_survival.ipynb #cce6741d
 from functools import partial
@@ -255,15 +256,21 @@ def _pasts(h, t):
     return here[:, :t].any(1), here[:, t + 1 :]
 
 
-def gof_3sr(h) -> list:
-    "Known and new whales of each occasion: seen again, or never."
+def seen_again(
+    h,  # histories, bool (whales, occasions)
+) -> list:  # [[known and again, known and never], [new and again, new and never]] of inner occasions
+    "Known and new whales of each occasion: how many are seen again."
     out = []
     for t in range(1, h.shape[1] - 1):
         known, later = _pasts(h, t)
         again = later.any(1)
-        rows = [[again[x].sum(), (~again[x]).sum()] for x in (known, ~known)]
-        out.append(independence(rows))
+        out.append([[again[x].sum(), (~again[x]).sum()] for x in (known, ~known)])
     return out
+
+
+def gof_3sr(h) -> list:
+    "Known and new whales of each occasion: seen again, or never."
+    return [independence(table) for table in seen_again(h)]
 
 # %% ../../../whale_nbs/47_survival.ipynb #74c3c7f4
 def gof_3sm(h) -> list:

@@ -11,8 +11,8 @@ __all__ = ['NAMES', 'THINNED', 'SIGNALS', 'HEAVIEST', 'MOST_ANIMALS', 'uncalibra
            'plot_new_whales', 'OpenSet', 'HalfRows', 'half_rows', 'decided_by', 'cross_decided',
            'require_min_identities', 'write_config', 'load_for_calibration', 'compared_rows', 'pair_similarities',
            'Remembered', 'remembering', 'similarity_columns', 'fit_weights', 'precision_with', 'gain_of_fitting',
-           'weighed', 'chosen_threshold', 'fitted_calibration', 'all_similarities', 'fitted_posterior', 'check_share',
-           'calibrate', 'new_whales']
+           'weighed', 'chosen_threshold', 'fitted_calibration', 'all_similarities', 'log_odds_of', 'fitted_posterior',
+           'check_share', 'calibrate', 'new_whales']
 
 # %% ../../../whale_nbs/22_calibration.ipynb #9ecf98ac
 from collections.abc import Callable
@@ -166,9 +166,8 @@ def sized_scenarios(
 ) -> list[Scenario]:
     "The standard scenarios, each with databases of several sizes."
     whole = standard_scenarios(df, seed)
-    smaller = [thinned(s, share, seed) for s in whole for share in THINNED]
-    large = [s for s in whole if len(s.database) > 1]
-    return with_ids([*whole, *(smaller if large else [])])
+    large = [s for s in whole if len(s.database) > 2]
+    return with_ids([*whole, *(thinned(s, share, seed) for s in large for share in THINNED)])
 
 # %% ../../../whale_nbs/22_calibration.ipynb #222e47c6
 def bin_numbers(
@@ -772,6 +771,20 @@ def all_similarities(
     found[at(rows.query_id), at(rows.database_image_id)] = 2 * rows.score - 1
     return found
 
+# %% ../../../whale_nbs/22_calibration.ipynb #96defb0d
+def log_odds_of(
+    features: Features,  # of `extract_features`
+    df,  # survey
+    ranking: ModelConfig,  # uses flank_as_identity, and see `all_similarities`
+    calibration: dict,  # of pairs
+) -> np.ndarray:  # (photos, photos) as `pair_log_odds`; -inf too where flanks are not compared
+    "Log-odds of all pairs of a survey, as a catalogue would compare them."
+    u = pair_log_odds(all_similarities(features, df, ranking), calibration)
+    if ranking.flank_as_identity:
+        view = df.viewpoint.to_numpy(object)
+        u[view[:, None] != view[None]] = -np.inf
+    return u
+
 # %% ../../../whale_nbs/22_calibration.ipynb #a7b2dc82
 def fitted_posterior(
     features: Features,  # of `extract_features`
@@ -784,10 +797,7 @@ def fitted_posterior(
     animals = pd.Series(sorted(df.whale_id.unique()))
     some = animals.sample(min(len(animals), MOST_ANIMALS), random_state=seed)
     df = df[df.whale_id.isin(some)].reset_index(drop=True)
-    u = pair_log_odds(all_similarities(features, df, ranking), calibration)
-    if ranking.flank_as_identity:
-        view = df.viewpoint.to_numpy(object)
-        u[view[:, None] != view[None]] = -np.inf
+    u = log_odds_of(features, df, ranking, calibration)
     fitted = fit_posterior(imagined_catalogues(df, u, seed=seed))
     known = familiar_range(features.vectors.loc[df.image_id].to_numpy())
     return fitted | dict(animals=len(some), familiar=known)
