@@ -82,6 +82,7 @@ COPIES := whaledo/whale/model/inference.py:submission_src/main.py \
           whaledo/whale/model/ranking.py:submission_src/ranking.py \
           whaledo/whale/model/matching.py:submission_src/matching.py \
           whaledo/whale/model/config.py:submission_src/config.py \
+          whaledo/whale/model/engine.py:submission_src/engine.py \
           whaledo/challenges/pose_bowl_inference.py:submissions/pose-bowl/submission/main.py \
           whaledo/challenges/cloud_cover_inference.py:submissions/cloud-cover/submission/main.py \
           whaledo/challenges/mouse_behavior_inference.py:submissions/mouse-behavior/submission/main.py

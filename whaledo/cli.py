@@ -5,16 +5,17 @@
 # %% auto #0
 __all__ = ['app', 'weights', 'CONCERNS', 'FILE_FORMS', 'POPULATIONS', 'say', 'project', 'argument_comments', 'command',
            'check_survey', 'data', 'scenarios', 'list_weights', 'get_weights', 'value_of', 'changes_of', 'pick_recipe',
-           'install', 'install_model', 'tell_training', 'hand_over', 'train', 'train_on', 'tell_threshold', 'calibrate',
-           'ablate', 'pack', 'test_submission', 'audit', 'read_zip', 'sha12', 'result_row', 'score', 'report', 'remove',
-           'clean', 'call', 'build', 'pull', 'runtime_tests', 'test_container', 'interact', 'existing', 'NotWritten',
-           'keep_table', 'remarks', 'kind_of_source', 'Incoming', 'say_unheard', 'take_in', 'import_and_tell',
-           'catalogue_counts', 'import_photos', 'relink', 'import_decisions', 'tell_counts', 'Outgoing', 'check_target',
-           'export_forms', 'export_and_tell', 'export_photos', 'export_camtrap', 'history', 'tell_belief',
-           'find_matches', 'tell_proposals', 'match_report', 'match', 'open_for', 'review', 'sightings', 'count',
-           'toy_submission', 'time_run', 'bench_sandbox', 'bench_rendering', 'tell_bench', 'tell_sandbox', 'bench',
-           'bench_gpu', 'demo_data', 'demo_train', 'demo_pack', 'engine_fits', 'read_result', 'demo_run',
-           'demo_submission', 'demo_report', 'demo_folder', 'demo', 'main', 'failure', 'run']
+           'install', 'remove_others', 'install_model', 'tell_training', 'hand_over', 'train', 'train_on',
+           'tell_threshold', 'calibrate', 'ablate', 'pack', 'test_submission', 'audit', 'read_zip', 'sha12',
+           'result_row', 'score', 'report', 'remove', 'clean', 'call', 'build', 'pull', 'runtime_tests',
+           'test_container', 'interact', 'existing', 'NotWritten', 'keep_table', 'remarks', 'kind_of_source',
+           'Incoming', 'say_unheard', 'take_in', 'import_and_tell', 'catalogue_counts', 'import_photos', 'relink',
+           'import_decisions', 'tell_counts', 'Outgoing', 'check_target', 'export_forms', 'export_and_tell',
+           'export_photos', 'export_camtrap', 'history', 'tell_belief', 'find_matches', 'tell_proposals',
+           'match_report', 'match', 'open_for', 'review', 'sightings', 'count', 'toy_submission', 'time_run',
+           'bench_sandbox', 'bench_rendering', 'tell_bench', 'tell_sandbox', 'bench', 'bench_gpu', 'demo_data',
+           'demo_train', 'demo_pack', 'engine_fits', 'read_result', 'demo_run', 'demo_submission', 'demo_report',
+           'demo_folder', 'demo', 'main', 'failure', 'run']
 
 # %% ../nbs/90_cli.ipynb #8bdc0a2b
 import ast
@@ -216,18 +217,25 @@ def pick_recipe(
 
 # %% ../nbs/90_cli.ipynb #e2a7c299
 def install(run: Path, folder: Path, files: list):
-    "Put the files of a run where `pack` finds them."
-    for name in files:
+    "Put the files of a run, and the engines of its network, where `pack` finds them."
+    engines = [f.name for f in run.glob("*.onnx")]
+    for name in [*files, *engines]:
         shutil.copyfile(run / name, folder / name)
+    remove_others(folder, "*.onnx", engines)
+
+# %% ../nbs/90_cli.ipynb #d9d62df4
+def remove_others(folder: Path, pattern: str, keep: list):
+    "Those of a former model go."
+    for former in folder.glob(pattern):
+        if former.name not in keep:
+            former.unlink()
 
 # %% ../nbs/90_cli.ipynb #b60e0aa6
 def install_model(run: Path, folder: Path):
-    "The same for a model and the weights of its matchers; those of a former one go."
+    "The same for a model and the weights of its matchers."
     weights = [f.name for f in run.glob("*.safetensors")]
     install(run, folder, [*weights, "config.json"])
-    for former in folder.glob("*.safetensors"):
-        if former.name not in weights:
-            former.unlink()
+    remove_others(folder, "*.safetensors", weights)
 
 # %% ../nbs/90_cli.ipynb #afca198b
 def tell_training(run: Path) -> dict:  # config.json

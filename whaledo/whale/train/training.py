@@ -84,12 +84,16 @@ from whaledo.whale.model.config import (
     renamed,
 )
 
-# %% ../../../whale_nbs/31_training.ipynb #7d46c69a
+# %% ../../../whale_nbs/31_training.ipynb #eb5614be
 from whaledo.whale.model.inference import (
     EmbeddingNet,
     Features,
     LoadedModel,
     PhotoDataset,
+)
+
+# %% ../../../whale_nbs/31_training.ipynb #7d46c69a
+from whaledo.whale.model.inference import (
     create_backbone,
     embed_batch,
     extract_features,
@@ -104,6 +108,7 @@ from whaledo.whale.model.inference import (
     save_model,
     side_multiple,
     uses_local_descriptors,
+    write_engines,
 )
 
 # %% ../../../whale_nbs/31_training.ipynb #7d46c699
@@ -1121,8 +1126,9 @@ def finish_model(
     check,  # survey of the whales kept out of training
     seed: int,
 ) -> None:
-    "Calibrate a model, measure it, and write its card."
+    "Write a model out for processors, calibrate and measure it, and write its card."
     scores = None
+    write_engines(folder)
     if len(check):
         models = load_models(folder)
         photos = check.set_index("image_id", drop=False)
