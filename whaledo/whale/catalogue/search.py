@@ -4,9 +4,8 @@
 
 # %% auto #0
 __all__ = ['LOOKS', 'FORMER_NAMES', 'EXACT', 'WHO', 'LEAST', 'model_name', 'OpenModel', 'open_model', 'view_names', 'embed_new',
-           'Nearest', 'exact_nearest', 'build_index', 'index_nearest', 'MadeUp', 'made_up_vectors', 'recall', 'Race',
-           'bench_matching', 'Filters', 'Pool', 'allowed_for', 'Shortlists', 'search', 'models', 'latest_model',
-           'no_probabilities', 'compare']
+           'catalogue_index', 'Filters', 'Pool', 'allowed_for', 'at_place', 'Shortlists', 'search', 'models',
+           'latest_model', 'no_probabilities', 'compare']
 
 # %% ../../../whale_nbs/42_search.ipynb #7fda8373
 import contextlib
@@ -14,13 +13,11 @@ import hashlib
 import io
 import json
 import sys
-import time
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-import faiss
 import numpy as np
 import pandas as pd
 import torch
@@ -34,6 +31,7 @@ from whaledo.whale.catalogue.store import (
     add_blobs,
     add_vectors,
     decide,
+    embedded,
     held_files,
     noted_models,
     photo_facts,
@@ -42,6 +40,13 @@ from whaledo.whale.catalogue.store import (
     replace_matches,
     vectors,
     without_vectors,
+)
+from whaledo.whale.catalogue.vector_index import (
+    Nearest,
+    VectorIndex,
+    exact_nearest,
+    grow_index,
+    index_nearest,
 )
 
 # %% ../../../whale_nbs/42_search.ipynb #ea2275fb
@@ -194,143 +199,30 @@ def embed_new(
 # %% ../../../whale_nbs/42_search.ipynb #79720b0a
 EXACT = 20_000  # photos, above which the index is used
 
+# %% ../../../whale_nbs/42_search.ipynb #52c03041
+def _some_vectors(catalogue, model, ids):
+    "The vectors of photos, some thousand at a time, as `grow_index` wants them."
+    for i in range(0, len(ids), 5000):
+        found = read_blobs(catalogue, model, ids[i : i + 5000].tolist())
+        z = np.frombuffer(b"".join(found.values()), "<f4")
+        yield np.array([*found]), z.reshape(len(found), -1)
 
-class Nearest(NamedTuple):
-    "What is most similar to some queries, best first."
-
-    cosines: np.ndarray  # float32 (m, k)
-    rows: np.ndarray  # int64 (m, k) of the gallery; -1: no further
-
-# %% ../../../whale_nbs/42_search.ipynb #e4280626
-def exact_nearest(
-    queries: np.ndarray,  # float32 unit vectors (m, dims)
-    gallery: np.ndarray,  # float32 unit vectors (n, dims), n > 0
-    k: int,
-) -> Nearest:  # (m, min(k, n))
-    "Compare with every photo."
-    k = min(k, len(gallery))
-    return Nearest(*faiss.knn(queries, gallery, k, metric=faiss.METRIC_INNER_PRODUCT))
-
-# %% ../../../whale_nbs/42_search.ipynb #b4bae33d
-def build_index(
-    gallery: np.ndarray,  # float32 unit vectors (n, dims)
-    lists: int = 128,  # centres
-    probe: int = 64,  # how many of them are looked at
-    short: int = 96,  # numbers that are looked at first
-    seed: int = 0,
-    sample: int = 16_384,  # photos from which centres and the turn are worked out
-) -> faiss.Index:
-    "An index of shortened vectors in lists, which compares twice as many as it is asked for in full."
-    dims = gallery.shape[1]
-    kind = f"PCA{min(short, dims)},IVF{lists},Flat,RFlat"
-    index = faiss.index_factory(dims, kind, faiss.METRIC_INNER_PRODUCT)
-    ivf = _lists_of(index)
-    ivf.cp.seed = seed
-    ivf.cp.niter = 6
-    ivf.nprobe = probe
-    index.k_factor = 2
-    index.train(gallery[np.random.default_rng(seed).permutation(len(gallery))[:sample]])
-    index.add(gallery)
-    return index
-
-# %% ../../../whale_nbs/42_search.ipynb #9d7b5a34
-def _lists_of(index):
-    return faiss.extract_index_ivf(faiss.downcast_index(index.base_index))
-
-# %% ../../../whale_nbs/42_search.ipynb #688dc068
-def index_nearest(
-    index,  # of `build_index`
-    queries: np.ndarray,
-    k: int,  # as for `exact_nearest`
-    allowed=None,  # bool (n,): rows that may be found; all by default
-) -> Nearest:  # (m, k)
-    "Ask the index."
-    if allowed is None:
-        return Nearest(*index.search(queries, k))
-    chosen = faiss.IDSelectorBitmap(np.packbits(allowed, bitorder="little"))
-    inside = faiss.SearchParametersIVF(sel=chosen, nprobe=_lists_of(index).nprobe)
-    turned = faiss.SearchParametersPreTransform(index_params=inside)
-    whole = faiss.IndexRefineSearchParameters(
-        k_factor=index.k_factor, base_index_params=turned
-    )
-    search = getattr(index, "search_numpy", index.search)
-    return Nearest(*search(queries, k, params=whole))
-
-# %% ../../../whale_nbs/42_search.ipynb #c2ae69fe
-class MadeUp(NamedTuple):
-    "Vectors without photos."
-
-    vectors: np.ndarray  # float32 (n, dims), unit length
-    whale: np.ndarray  # int (n,)
-
-# %% ../../../whale_nbs/42_search.ipynb #3bf165a4
-def made_up_vectors(
-    n: int,  # photos
-    whales: int = 2000,
-    dims: int = 512,
-    seed: int = 0,
-) -> MadeUp:
-    "Two photos of a whale have a cosine of about .5, those of two whales of about 0 plus or minus .1."
-    rng = np.random.default_rng(seed)
-
-    def normal(*size):
-        return rng.normal(size=size).astype("f4")
-
-    lift = normal(128, dims)
-    whale = rng.integers(0, whales, n)
-    z = normal(whales, 128)[whale] + 0.9 * normal(n, 128)
-    z = z @ lift + 3 * normal(n, dims)
-    return MadeUp(z / np.linalg.norm(z, axis=1, keepdims=True), whale)
-
-# %% ../../../whale_nbs/42_search.ipynb #6d60040b
-def recall(
-    true: np.ndarray,  # (m, at least k), best first
-    found: np.ndarray,  # (m, at least k), best first
-    k: int,
-) -> float:
-    "How many of the k nearest were found."
-    shares = [np.isin(t, f).mean() for t, f in zip(true[:, :k], found[:, :k])]
-    return float(np.mean(shares))
-
-# %% ../../../whale_nbs/42_search.ipynb #c70dd468
-class Race(NamedTuple):
-    "One comparison of both searches."
-
-    seconds: np.ndarray  # exact search, making the index, asking it
-    recall_10: float  # of the index
-    recall_50: float
-
-# %% ../../../whale_nbs/42_search.ipynb #1291a89e
-def _race(gallery, queries, k):
-    "Both searches, one after the other."
-    start = time.perf_counter()
-    true = exact_nearest(queries, gallery, k).rows
-    exact = time.perf_counter()
-    index = build_index(gallery)
-    built = time.perf_counter()
-    found = index_nearest(index, queries, k).rows
-    seconds = np.diff([start, exact, built, time.perf_counter()])
-    return Race(seconds, recall(true, found, 10), recall(true, found, 50))
-
-# %% ../../../whale_nbs/42_search.ipynb #b28ed78d
-def bench_matching(
-    photos: int = 100_000,
-    queries: int = 1000,
-    dims: int = 512,
-    whales: int = 2000,
-    k: int = 200,  # asked for: a shortlist
-    repeats: int = 3,  # the best run counts: other programs may be using the processors
-    seed: int = 0,
-    # photos, queries, seconds of each part, ratio (of exact to building and asking), recalls
-) -> dict:
-    "Time the index against comparing everything, side by side."
-    z = made_up_vectors(photos + queries, whales, dims, seed).vectors
-    races = [_race(z[:photos], z[photos:], k) for _ in range(repeats)]
-    exact, build, search = np.min([r.seconds for r in races], 0).round(2).tolist()
-    out = dict(photos=photos, queries=queries, exact_seconds=exact)
-    out |= dict(build_seconds=build, search_seconds=search)
-    out["ratio"] = round(exact / (build + search), 2)
-    return out | dict(recall_10=races[0].recall_10, recall_50=races[0].recall_50)
+# %% ../../../whale_nbs/42_search.ipynb #809e853c
+def catalogue_index(
+    catalogue,  # an open Catalogue
+    model: str,  # of `model_name`
+) -> VectorIndex:  # InputError when there is no room for it
+    "The index of all vectors of a model, brought up to date."
+    folder = Path(f"{catalogue.file}-index") / model
+    known = embedded(catalogue, model)
+    try:
+        fetch = partial(_some_vectors, catalogue, model)
+        return grow_index(folder, known.ids, known.dims, fetch)
+    except OSError as e:
+        raise InputError(
+            f"{folder} cannot be written ({e.strerror}): make room for the index there; "
+            "what was embedded is kept."
+        ) from None
 
 # %% ../../../whale_nbs/42_search.ipynb #8b42fc7b
 @dataclass
@@ -346,36 +238,50 @@ class Pool(NamedTuple):
     "Photos that have vectors."
 
     photos: pd.DataFrame  # by photo_id: whale_id, viewpoint, taken_at, place, day
-    vectors: np.ndarray  # float32 (photos, dims)
+    vectors: np.ndarray  # float32 (photos, dims), or float16 in the file of an index
+    index: VectorIndex = None  # of just these photos, where there are many
 
 # %% ../../../whale_nbs/42_search.ipynb #eacfe1ca
-def _pool(catalogue, model, place):
+def _pool(catalogue, model):
     "The Pool of a catalogue."
+    if len(embedded(catalogue, model).ids) > EXACT:
+        index = catalogue_index(catalogue, model)
+        return Pool(_facts_of(catalogue, index.ids), index.vectors, index)
     z = vectors(catalogue, model)
-    df = photo_facts(catalogue)[["whale_id", *FACTS]].loc[z.index]
-    df["day"] = pd.to_datetime(
-        df.taken_at.str[:10].where(df.taken_at != ""), format="%Y-%m-%d"
-    )
-    if place is None:
-        return Pool(df, z.to_numpy())
-    here = df.place.isin([place, ""]).to_numpy()
-    return Pool(df[here], z.to_numpy()[here])
+    return Pool(_facts_of(catalogue, z.index), z.to_numpy())
+
+
+def _facts_of(catalogue, ids):
+    "What is known of photos, in the order of their ids."
+    df = photo_facts(catalogue)[["whale_id", *FACTS]].loc[ids]
+    day = df.taken_at.str[:10].where(df.taken_at != "")
+    return df.assign(day=pd.to_datetime(day, format="%Y-%m-%d"))
 
 # %% ../../../whale_nbs/42_search.ipynb #f2e608f3
 def allowed_for(
-    photos: pd.DataFrame,  # viewpoint, day
+    photos: pd.DataFrame,  # viewpoint, day, place
     viewpoint: str,  # of the queries
     day,  # of the queries
     filters: Filters,
 ) -> np.ndarray:  # bool
     "Which photos some queries may be compared with."
-    ok = np.ones(len(photos), bool)
+    ok = at_place(photos, filters.place)
     if filters.viewpoints == "same" and viewpoint:
         ok &= photos.viewpoint.isin([viewpoint, ""]).to_numpy()
     if filters.days is not None and pd.notna(day):
         far = (photos.day - day).abs() > pd.Timedelta(days=filters.days)
         ok &= ~far.to_numpy()
     return ok
+
+# %% ../../../whale_nbs/42_search.ipynb #6140c61f
+def at_place(
+    photos: pd.DataFrame,  # place
+    place: str,  # None: any
+) -> np.ndarray:  # bool
+    "Which photos are of a place, or may be."
+    if place is None:
+        return np.ones(len(photos), bool)
+    return photos.place.isin([place, ""]).to_numpy(bool)
 
 # %% ../../../whale_nbs/42_search.ipynb #e0dcf27c
 @dataclass
@@ -401,13 +307,14 @@ def _searched_alike(photos, queries, filters):
     return [*df.groupby(["viewpoint", "day"], dropna=False).groups.values()]
 
 # %% ../../../whale_nbs/42_search.ipynb #e1a39e14
-def _search_some(z, queries, allowed, k, index):
-    "The nearest of the allowed rows of z, exactly or by the index where there are many."
+def _search_some(pool, queries, allowed, k):
+    "The nearest of the allowed rows, exactly or by the index where there are many."
+    asked = np.asarray(pool.vectors[queries], dtype="f4")
     rows = np.flatnonzero(allowed)
-    if len(rows) <= EXACT:
-        found = exact_nearest(z[queries], z[rows], k)
+    if len(rows) <= EXACT or pool.index is None:
+        found = exact_nearest(asked, np.asarray(pool.vectors[rows], dtype="f4"), k)
         return Nearest(found.cosines, rows[found.rows])
-    return index_nearest(index(), z[queries], k, None if allowed.all() else allowed)
+    return index_nearest(pool.index, asked, k, None if allowed.all() else allowed)
 
 # %% ../../../whale_nbs/42_search.ipynb #26038817
 def _without_own(nearest, own, deep):
@@ -432,7 +339,6 @@ def search(
     queries: np.ndarray,  # rows of the Pool
     deep: int,  # photos in a shortlist
     filters: Filters,
-    index,  # function () -> index of all vectors of the Pool
 ) -> Shortlists:
     "The photos most similar to each query, its own left out."
     out = _nothing_found(queries, deep)
@@ -440,8 +346,7 @@ def search(
         rows = queries[some]
         first = pool.photos.iloc[rows[0]]
         allowed = allowed_for(pool.photos, first.viewpoint, first.day, filters)
-        near = _search_some(pool.vectors, rows, allowed, deep + 1, index)
-        near = _without_own(near, rows, deep)
+        near = _without_own(_search_some(pool, rows, allowed, deep + 1), rows, deep)
         width = near.rows.shape[1]
         out.found[some, :width] = near.rows
         out.cosines[some, :width] = near.cosines
@@ -452,7 +357,8 @@ def search(
 def _stored_views(catalogue, model, config, ids):
     "Local descriptors, a float16 tensor (photos, cells, dims + 3) for each size and mirror image."
     for name in view_names(model, config):
-        data = bytearray().join(read_blobs(catalogue, name, ids).values())
+        found = read_blobs(catalogue, name, ids)
+        data = bytearray().join(found[i] for i in ids)
         flat = torch.frombuffer(data, dtype=torch.float16)
         yield flat.view(len(ids), -1, config.local_dims + 3)
 
@@ -623,12 +529,11 @@ def _filters(config, viewpoints, days, place):
     return Filters(viewpoints or usual, days, place)
 
 # %% ../../../whale_nbs/42_search.ipynb #fe019b97
-def _queries(catalogue, pool, photo_ids):
+def _queries(catalogue, pool, photo_ids, place):
     "Rows of the Pool that are to be compared; InputError when there are none."
     undecided = pool.photos.whale_id == ""
-    rows = np.flatnonzero(
-        undecided if photo_ids is None else pool.photos.index.isin(photo_ids)
-    )
+    asked = undecided if photo_ids is None else pool.photos.index.isin(photo_ids)
+    rows = np.flatnonzero(asked & at_place(pool.photos, place))
     if not len(rows):
         raise InputError(
             f"{catalogue.file}: there are no undecided photos to compare; import new ones, "
@@ -655,12 +560,12 @@ def no_probabilities(
     return ""
 
 # %% ../../../whale_nbs/42_search.ipynb #144a5705
-def _note(catalogue, model, queries, pool, filters, found):
+def _note(catalogue, model, queries, searched, filters, found):
     "Write down what was compared, and how."
     how = ", ".join(
         f"{k} {'any' if v is None else v}" for k, v in vars(filters).items()
     )
-    text = f"{len(queries):,} photos compared with {len(pool.photos):,}; {how}"
+    text = f"{len(queries):,} photos compared with {searched:,}; {how}"
     decide(catalogue, "note", WHO, model=model, text=text, found=found)
 
 # %% ../../../whale_nbs/42_search.ipynb #fbf9afc2
@@ -686,23 +591,23 @@ def compare(
 LEAST = 10  # photos among which it can be told whether they are of a kind
 
 
-def _likeness(pool):
-    "The mean cosine of each undecided photo with all others; of none where there are too few to tell."
-    if len(pool.vectors) < LEAST:
+def _likeness(pool, here):
+    "The mean cosine of each undecided photo with all others here; of none where there are too few to tell."
+    if here.sum() < LEAST:
         return np.zeros(0)
-    new = (pool.photos.whale_id == "").to_numpy()
-    return mean_cosines(pool.vectors[new], pool.vectors)
+    new = here & (pool.photos.whale_id == "").to_numpy()
+    asked = np.asarray(pool.vectors[new], dtype="f4")
+    return mean_cosines(asked, pool.vectors[here])
 
 # %% ../../../whale_nbs/42_search.ipynb #e5b66848
 def _search_and_keep(catalogue, model, loaded, photo_ids, k, filters):
     "What comes after embedding."
-    pool = _pool(catalogue, model, filters.place)
-    queries = _queries(catalogue, pool, photo_ids)
+    pool = _pool(catalogue, model)
+    queries = _queries(catalogue, pool, photo_ids, filters.place)
     deep = max(k, loaded.config.shortlist or 4 * k)
-    lists = search(
-        pool, queries, deep, filters, cache(lambda: build_index(pool.vectors))
-    )
+    lists = search(pool, queries, deep, filters)
     _keep_matches(catalogue, model, loaded, pool, lists, k)
-    trouble = no_probabilities(loaded.config, _likeness(pool))
+    here = at_place(pool.photos, filters.place)
+    trouble = no_probabilities(loaded.config, _likeness(pool, here))
     found = dict(posterior=loaded.config.posterior, trouble=trouble)
-    _note(catalogue, model, queries, pool, filters, found)
+    _note(catalogue, model, queries, here.sum(), filters, found)

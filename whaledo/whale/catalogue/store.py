@@ -13,8 +13,9 @@ __all__ = ['VERSION', 'PHOTO_TABLES', 'SINCE_2', 'MODEL_TABLES', 'LOG', 'GUARD',
            'absolute_path', 'kept_path', 'seen_at', 'known_files', 'KnownContents', 'known_contents', 'Remark',
            'check_near', 'Decided', 'TakenIn', 'Told', 'take_in', 'photo_facts', 'photos', 'names', 'PhotoFiles',
            'photo_files', 'held_files', 'photos_of', 'still_undecided', 'rejections', 'decision_sentence', 'history',
-           'Decision', 'own_decisions', 'notes', 'skipped', 'without_vectors', 'add_blobs', 'read_blobs', 'add_vectors',
-           'vectors', 'replace_matches', 'matches', 'noted_models', 'last_noted', 'animals_known']
+           'Decision', 'own_decisions', 'notes', 'skipped', 'without_vectors', 'Embedded', 'embedded', 'add_blobs',
+           'read_blobs', 'add_vectors', 'vectors', 'replace_matches', 'matches', 'noted_models', 'last_noted',
+           'animals_known']
 
 # %% ../../../whale_nbs/40_catalogue.ipynb #cc83524a
 import contextlib
@@ -1491,6 +1492,23 @@ def without_vectors(
     sql = """SELECT photo_id FROM photos WHERE photo_id NOT IN
              (SELECT photo_id FROM embeddings WHERE model = ?) ORDER BY photo_id"""
     return [i for (i,) in _ask(catalogue, sql, (model,))]
+
+# %% ../../../whale_nbs/40_catalogue.ipynb #a3e1e897
+class Embedded(NamedTuple):
+    "Which photos a model has seen."
+
+    ids: np.ndarray  # int64, ascending
+    dims: int  # numbers in each vector; 0 when there are none
+
+# %% ../../../whale_nbs/40_catalogue.ipynb #563ef684
+def embedded(
+    catalogue,  # an open Catalogue
+    model: str,  # name and version of the model
+) -> Embedded:
+    "Which photos have a vector of the model."
+    sql = "SELECT photo_id FROM embeddings WHERE model = ? ORDER BY photo_id"
+    ids = [i for (i,) in _ask(catalogue, sql, (model,))]
+    return Embedded(np.array(ids, "i8"), _length(catalogue, model))
 
 # %% ../../../whale_nbs/40_catalogue.ipynb #01691d52
 def add_blobs(
