@@ -41,6 +41,8 @@ from whaledo.whale.catalogue.store import (
     vectors,
     without_vectors,
 )
+
+# %% ../../../whale_nbs/42_search.ipynb #1803fcd9
 from whaledo.whale.catalogue.vector_index import (
     Nearest,
     VectorIndex,
