@@ -91,6 +91,8 @@ def _looks(config):
     values = {FORMER_NAMES.get(k, k): getattr(config, k) for k in LOOKS}
     if config.interpolation != "bicubic":  # as the first version resized
         values["interpolation"] = config.interpolation
+    if config.local_cells:  # of which the first version kept all
+        values["local_cells"] = config.local_cells
     return json.dumps(values, sort_keys=True)
 
 # %% ../../../whale_nbs/42_search.ipynb #547872c0
@@ -144,9 +146,9 @@ def view_names(
     return [f"{model}:places{v}" for v in range(n)]
 
 # %% ../../../whale_nbs/42_search.ipynb #aaddaf66
-def _half_floats(ids, view):
+def _as_bytes(ids, view):
     "{photo_id: bytes} of local descriptors, a tensor (photos, cells, dims + 3)."
-    return {i: v.numpy().astype("<f2").tobytes() for i, v in zip(ids, view)}
+    return {i: v.numpy().tobytes() for i, v in zip(ids, view)}
 
 # %% ../../../whale_nbs/42_search.ipynb #4c8a0fd7
 def _photos_now(catalogue, ids):
@@ -164,7 +166,7 @@ def _embed_some(catalogue, model, models, ids, options):
     fine = ~np.isnan(found.vectors).any(axis=1)
     known = df.photo_id[fine].tolist()
     for name, view in zip(view_names(model, config), found.local):
-        add_blobs(catalogue, name, _half_floats(known, view[fine]))
+        add_blobs(catalogue, name, _as_bytes(known, view[fine]))
     add_vectors(catalogue, model, pd.DataFrame(found.vectors[fine], known))
     return len(df) - len(known)
 
@@ -357,11 +359,12 @@ def search(
 
 # %% ../../../whale_nbs/42_search.ipynb #996ec3af
 def _stored_views(catalogue, model, config, ids):
-    "Local descriptors, a float16 tensor (photos, cells, dims + 3) for each size and mirror image."
+    "Local descriptors, a tensor (photos, cells, dims + 3) for each size and mirror image."
+    kind = torch.int8 if config.local_cells else torch.float16
     for name in view_names(model, config):
         found = read_blobs(catalogue, name, ids)
         data = bytearray().join(found[i] for i in ids)
-        flat = torch.frombuffer(data, dtype=torch.float16)
+        flat = torch.frombuffer(data, dtype=kind)
         yield flat.view(len(ids), -1, config.local_dims + 3)
 
 

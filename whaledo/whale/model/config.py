@@ -154,6 +154,8 @@ class MatchingConfig(Configuration):
     matcher: Union[str, list] = "rootsift"
     # of each local similarity, for 1 of the embedding's
     local_weight: Union[float, list] = 0.5
+    # local descriptors of a view that are kept, a byte a number; 0: all, as half floats
+    local_cells: int = 0
     keypoints: int = 512  # of a photo, at most
     keypoint_size: Optional[int] = (
         None  # pixels of the longer side; None: the matcher's

@@ -5,21 +5,22 @@
 # %% auto #0
 __all__ = ['SIDEWAYS', 'BOX', 'BACKBONES', 'FORMER_TENSORS', 'WORTH_AN_ENGINE', 'to_rgb', 'lies_sideways', 'Upright', 'split_box',
            'cut_out', 'decode_small', 'read_upright', 'shows_left', 'read_photo', 'GeM', 'grid_positions',
-           'stacked_maps', 'LocalHead', 'both_ways', 'self_similarity', 'local_similarity', 'adaptive_pool',
-           'EmbeddingHead', 'pooled', 'embed_maps', 'stage_channels', 'make_local_head', 'EmbeddingNet', 'last_map',
-           'backbone_maps', 'embed_with_local', 'read_weights', 'tensor_shapes', 'load_strict', 'register_outside',
-           'create_backbone', 'has_fixed_size', 'side_multiple', 'is_rigid', 'check_rigid', 'fit_size', 'make_backbone',
-           'check_strips', 'network_around', 'build_model', 'save_model', 'todays_name', 'LoadedModel', 'load_model',
-           'PhotoDataset', 'collate', 'Run', 'photo_batches', 'normalise', 'Embedded', 'embed_batch', 'filled_up',
-           'replace_photos', 'embed_padded', 'log_problems', 'log_progress', 'embed_each', 'with_engine',
-           'without_unreadable', 'evaluating', 'embed_one_size', 'embed_photos', 'load_models', 'scaled_side',
-           'at_scales', 'model_at', 'at_all_sizes', 'embed_scales', 'write_engines', 'embed_models', 'Database',
-           'unit_rows', 'top_keys', 'from_keys', 'comparison', 'own_indices', 'best_keys', 'rank', 'blocks',
-           'read_csv_as_text', 'read_table', 'distinct_queries', 'Scenario', 'read_scenario', 'read_if_possible',
-           'read_scenarios', 'read_metadata', 'locate_photos', 'matchers_of', 'local_weights', 'uses_local_descriptors',
-           'read_for_matching', 'matcher_named', 'keypoint_fn', 'Views', 'Points', 'one_feature_fn', 'local_feature_fn',
-           'Features', 'extract_features', 'local_similarities', 'match_closely', 'refine', 'submission_rows',
-           'rank_scenario', 'distinct_images', 'predict', 'rank_all', 'write_table', 'main']
+           'stacked_maps', 'LocalHead', 'both_ways', 'self_similarity', 'local_similarity', 'kept_cells', 'whole_cells',
+           'with_positions', 'similarity_to_each', 'adaptive_pool', 'EmbeddingHead', 'pooled', 'embed_maps',
+           'stage_channels', 'make_local_head', 'EmbeddingNet', 'last_map', 'backbone_maps', 'embed_with_local',
+           'read_weights', 'tensor_shapes', 'load_strict', 'register_outside', 'create_backbone', 'has_fixed_size',
+           'side_multiple', 'is_rigid', 'check_rigid', 'fit_size', 'make_backbone', 'check_strips', 'network_around',
+           'build_model', 'save_model', 'todays_name', 'LoadedModel', 'load_model', 'PhotoDataset', 'collate', 'Run',
+           'photo_batches', 'normalise', 'Embedded', 'embed_batch', 'filled_up', 'replace_photos', 'embed_padded',
+           'log_problems', 'log_progress', 'embed_each', 'with_engine', 'without_unreadable', 'evaluating',
+           'embed_one_size', 'embed_photos', 'load_models', 'scaled_side', 'at_scales', 'model_at', 'at_all_sizes',
+           'embed_scales', 'write_engines', 'embed_models', 'Database', 'unit_rows', 'top_keys', 'from_keys',
+           'comparison', 'own_indices', 'best_keys', 'rank', 'blocks', 'read_csv_as_text', 'read_table',
+           'distinct_queries', 'Scenario', 'read_scenario', 'read_if_possible', 'read_scenarios', 'read_metadata',
+           'locate_photos', 'matchers_of', 'local_weights', 'uses_local_descriptors', 'read_for_matching',
+           'matcher_named', 'keypoint_fn', 'Views', 'Points', 'one_feature_fn', 'local_feature_fn', 'Features',
+           'extract_features', 'local_similarities', 'match_closely', 'refine', 'submission_rows', 'rank_scenario',
+           'distinct_images', 'predict', 'rank_all', 'write_table', 'main']
 
 # %% ../../../whale_nbs/13_inference.ipynb #24b1333f
 import json
@@ -287,6 +288,58 @@ def local_similarity(
     if a is b:
         return self_similarity(a, far)
     return torch.stack([torch.stack([both_ways(x, y, far) for y in b]) for x in a])
+
+# %% ../../../whale_nbs/13_inference.ipynb #062529a4
+def kept_cells(
+    cells: torch.Tensor,  # (photos, cells, dims + 3) of `LocalHead`
+    most: int,  # cells of a photo; 0: all, as half floats
+) -> torch.Tensor:  # int8 (photos, at most `most`, dims + 3), or float16 as they are
+    "What is kept of local descriptors."
+    if not most:
+        return cells.half()
+    best = cells[..., -3].topk(min(most, cells.shape[1]), 1).indices.sort(1).values
+    kept = cells.float().gather(1, best[..., None].expand(-1, -1, cells.shape[-1]))
+    kept[..., -3] /= kept[..., -3].amax(1, keepdim=True)
+    return (127 * kept).round().to(torch.int8)
+
+# %% ../../../whale_nbs/13_inference.ipynb #f51538d3
+def whole_cells(
+    kept: torch.Tensor,  # of `kept_cells`
+) -> torch.Tensor:  # float32, as `LocalHead` gives them
+    "Local descriptors as they are compared."
+    if kept.dtype != torch.int8:
+        return kept.float()
+    cells = kept.float() / 127
+    cells[..., -3] /= cells[..., -3].sum(1, keepdim=True)
+    return cells
+
+# %% ../../../whale_nbs/13_inference.ipynb #3178bb6b
+def with_positions(
+    cells: torch.Tensor,  # float32 (..., dims + 3)
+    drift: float,  # times the squared distance: what it costs to be found elsewhere
+    asking: bool,  # on the left side of the product?
+) -> torch.Tensor:  # (..., dims + 4)
+    "Descriptors whose products are cosines, less the price of the distance."
+    place = cells[..., -2:]
+    price = -drift * place.square().sum(-1, keepdim=True)
+    one = torch.ones_like(price)
+    if asking:
+        return torch.cat([cells[..., :-3], 2 * drift * place, price, one], -1)
+    return torch.cat([cells[..., :-3], place, one, price], -1)
+
+# %% ../../../whale_nbs/13_inference.ipynb #a3a2285e
+def similarity_to_each(
+    x: torch.Tensor,  # float32 (cells, dims + 3), one photo
+    others: torch.Tensor,  # float32 (n, cells, dims + 3)
+    drift: float = 0.2,  # as in `local_similarity`
+) -> torch.Tensor:  # (n,), at most 1
+    "`local_similarity` of one photo with others, wherever their cells are."
+    theirs = with_positions(others, drift, False)
+    s = with_positions(x, drift, True) @ theirs.flatten(0, 1).T
+    s = s.view(len(x), *others.shape[:2])
+    there = (s.amax(2) * x[:, -3:-2]).sum(0)
+    back = (s.amax(0) * others[..., -3]).sum(1)
+    return (there + back) / 2
 
 # %% ../../../whale_nbs/13_inference.ipynb #c5098bca
 def adaptive_pool(
@@ -723,7 +776,7 @@ class Embedded(NamedTuple):
     "What a network says of photos."
 
     vectors: np.ndarray  # float32 (photos, embedding), rows of unit length
-    local: list  # of float16 (photos, cells, dims + 3), one for each view of a photo
+    local: list  # of (photos, cells, dims + 3), of `kept_cells`, one for each view of a photo
 
 # %% ../../../whale_nbs/13_inference.ipynb #6e484e20
 @torch.inference_mode()
@@ -741,7 +794,9 @@ def embed_batch(
         seen = [model.net(view, local=local) for view in views]
     vectors = [F.normalize((s[0] if local else s).float()) for s in seen]
     z = vectors[0] if len(vectors) == 1 else F.normalize(vectors[0] + vectors[1])
-    return Embedded(z.cpu().numpy(), [s[1].half().cpu() for s in seen] if local else [])
+    most = model.config.local_cells
+    kept = [kept_cells(s[1], most).cpu() for s in seen] if local else []
+    return Embedded(z.cpu().numpy(), kept)
 
 # %% ../../../whale_nbs/13_inference.ipynb #5a47f7ed
 def filled_up(
@@ -1336,14 +1391,14 @@ def keypoint_fn(
 class Views(NamedTuple):
     "The local descriptors of a photo, at each size and in its mirror image."
 
-    views: list  # of float16 (1, cells, dims + 3)
+    views: list  # of (1, cells, dims + 3), of `kept_cells`
 
     @torch.inference_mode()
     def compare(self, others: list) -> np.ndarray:  # (others,), at most 1
         "How well they are found again in other photos."
         theirs = zip(*(other.views for other in others))
         found = [
-            local_similarity(x.float(), torch.cat(some).float())[0]
+            similarity_to_each(whole_cells(x)[0], whole_cells(torch.cat(some)))
             for x, some in zip(self.views, theirs)
         ]
         return torch.stack(found).mean(0).numpy()

@@ -115,10 +115,12 @@ class TrainingConfig(
 def by_local_descriptors(
     dims: int,  # of a descriptor
     shortlist: int,  # rows that are compared by them
+    cells: int = 72,  # descriptors of a view that are kept; 0: all
 ) -> dict:  # of keys of a recipe
     "What training and ranking by local descriptors need."
     return dict(
         local_dims=dims,
+        local_cells=cells,
         shortlist=shortlist,
         matcher="local",
         local_weight=10.0,
@@ -135,7 +137,7 @@ DEMO = TrainingConfig(
     std=[0.25] * 3,
     epochs=26,
     valid=0.15,
-    **by_local_descriptors(32, 200),
+    **by_local_descriptors(32, 200, 0),
 )
 
 # %% ../../../whale_nbs/30_losses_and_recipes.ipynb #98bcf6b7
