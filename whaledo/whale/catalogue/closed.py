@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['CLOSED_COUNTS', 'CLOSED_MODELS', 'MOST_UNSEEN', 'closed_counts', 'loglik_m0', 'loglik_mt', 'loglik_mb', 'loglik_mh',
-           'ClosedModel', 'closed_loss', 'ClosedFit', 'fit_closed', 'ClosedTable', 'closed_estimates', 'chao',
-           'unequal_test', 'compare_closed', 'plot_closed']
+           'ClosedModel', 'closed_loss', 'ClosedFit', 'fit_closed', 'ClosedTable', 'closed_estimates', 'by_closed',
+           'chao', 'unequal_test', 'compare_closed', 'plot_closed']
 
 # %% ../../../whale_nbs/48_closed_populations.ipynb #2c5fb228
 from functools import partial
@@ -20,7 +20,7 @@ from scipy.stats import chi2
 from torch.func import vmap
 from torch.nn.functional import softplus
 
-from .population import derivatives, lognormal, minimise, tensor
+from .population import Estimator, derivatives, lognormal, minimise, tensor
 from .survival import aicc
 
 # %% ../../../whale_nbs/48_closed_populations.ipynb #951769e6
@@ -64,7 +64,7 @@ def loglik_mb(theta, c, total):
     new = _seen_or_not(theta[0], first.sum(), (total - marked - first).sum())
     return new + _seen_or_not(theta[1], again.sum(), (marked - again).sum())
 
-
+# %% ../../../whale_nbs/48_closed_populations.ipynb #95c8624f
 def loglik_mh(theta, c, total):
     "Two kinds of whales, easy and hard to see; theta: logit of each, and of the share of the first."
     k = c.shape[1]
@@ -126,7 +126,7 @@ def _log_unseen(c):
     once = c[:, 0, 0]
     return (once**2 / (2 * c[:, 0, 1] + 2) + 0.5).log()
 
-
+# %% ../../../whale_nbs/48_closed_populations.ipynb #2c986aa0
 def fit_closed(
     c,  # (populations, 3, occasions), `closed_counts` as a tensor
     name: str,  # of CLOSED_MODELS
@@ -207,6 +207,16 @@ def closed_estimates(
     low, high = (np.asarray(n + end.exp()) for end in ends)
     error = (unseen.exp() * spread).numpy()
     return ClosedTable((n + unseen.exp()).numpy(), error, low, high, -f.loss.numpy(), f.theta.shape[1])
+
+# %% ../../../whale_nbs/48_closed_populations.ipynb #d8fdbb53
+def _closed_of(c, name):
+    "Whales there by one model, (draws, 1)."
+    return closed_estimates(c, name).estimate[:, None]
+
+
+def by_closed(name: str) -> Estimator:  # name: of CLOSED_MODELS
+    "A model of a closed population as an estimator."
+    return Estimator(partial(_closed_of, name=name), closed_counts)
 
 # %% ../../../whale_nbs/48_closed_populations.ipynb #c642291a
 def chao(c) -> dict:  # c: (..., 3, occasions), `closed_counts`; estimate, error, low, high
