@@ -12,7 +12,7 @@ __all__ = ['app', 'weights', 'CONCERNS', 'FILE_FORMS', 'POPULATIONS', 'MISTAKES'
            'Incoming', 'say_unheard', 'take_in', 'import_and_tell', 'catalogue_counts', 'import_photos', 'relink',
            'import_decisions', 'tell_counts', 'Outgoing', 'check_target', 'export_forms', 'export_and_tell',
            'export_photos', 'export_camtrap', 'history', 'tell_belief', 'find_matches', 'tell_proposals',
-           'match_report', 'match', 'open_for', 'review', 'sightings', 'count', 'toy_submission', 'time_run',
+           'match_report', 'match', 'open_for', 'review', 'sightings', 'count', 'How', 'toy_submission', 'time_run',
            'bench_sandbox', 'bench_rendering', 'tell_bench', 'tell_sandbox', 'bench', 'bench_gpu', 'demo_data',
            'demo_train', 'demo_pack', 'engine_fits', 'read_result', 'demo_run', 'demo_submission', 'demo_report',
            'demo_folder', 'demo', 'main', 'failure', 'run']
@@ -1030,13 +1030,13 @@ def _told(found) -> dict:
     return out
 
 # %% ../nbs/90_cli.ipynb #0d466b51
-def _count_sides(df, by, closed) -> dict:
+def _count_sides(how) -> dict:
     "Counts of each side, printed; nothing where the sides are linked."
     from whaledo.whale.catalogue.counting import compare_sides, shown, sides, unlinked
 
-    if "viewpoint" not in df or not unlinked(sides(df)):
+    if "viewpoint" not in how.df or not unlinked(sides(how.df)):
         return {}
-    found = compare_sides(df, by, closed)
+    found = compare_sides(how.df, how.by, how.closed, how.effort)
     mean = found.pop("mean", None)
     for side, one in found.items():
         print(f"\n== the {side} side alone\n\n{one if isinstance(one, str) else shown(one)}")
@@ -1050,20 +1050,54 @@ def _count_sides(df, by, closed) -> dict:
 MISTAKES = ("--wrong-splits", "--wrong-merges", "--swaps")
 
 
-def _count_corrected(df, by, found, capture, rates, seed) -> dict:
+def _rates(source: Path, given):  # given: rates, None where nothing was said
+    "Rates of mistakes per occasion to be taken out, (sets, 3): the catalogue's own, or those that are given."
+    from whaledo.whale.catalogue.counting import NotedRates, noted_rates, rate_sets, told_rates
+    from whaledo.whale.catalogue.population import check_rates
+
+    check_rates([[rate or 0 for rate in given]], MISTAKES)
+    noted = NotedRates("", {}, {})
+    if not source.is_dir():
+        with existing(source) as c:
+            noted = noted_rates(c)
+    if None in given and (noted.rates or given == (None,) * 3):
+        said = f"{told_rates(noted)}: {', '.join(MISTAKES)}."
+    else:
+        said = ""
+    return check_rates(rate_sets(noted, given), MISTAKES), said
+
+# %% ../nbs/90_cli.ipynb #31b0a728
+def _count_corrected(how, found, rates, seed) -> dict:
     "The count with mistakes of identification taken out, printed; nothing without rates."
     from whaledo.whale.catalogue.counting import corrected_count, sides, unlinked
 
-    if not any(rates):
-        print(f"\nIDs are taken to be right; {', '.join(MISTAKES)}: how often not.")
+    if not rates.any():
         return {}
-    if "viewpoint" in df and unlinked(sides(df)):
+    if "viewpoint" in how.df and unlinked(sides(how.df)):
         print("\nMistakes are not taken out of sides that nobody has linked: link them first.")
         return {}
-    table = corrected_count(df, found, [rates], by, capture, seed=seed)
+    table = corrected_count(how.df, found, rates, how.by, how.capture, how.effort, seed=seed)
     print(f"\n== mistakes of identification taken out, by {table.index.name}")
     print(f"\n{table.rename_axis(None).round(2).to_string()}")
-    return {"corrected": json.loads(table.round(4).to_json(orient="index"))}
+    mean = dict(zip(("wrong_splits", "wrong_merges", "swaps"), rates.mean(0).round(4).tolist()))
+    return {"corrected": json.loads(table.round(4).to_json(orient="index")), "rates": mean}
+
+# %% ../nbs/90_cli.ipynb #a1b90c7c
+def _count_days(how, found) -> dict:
+    "An open count by the days within its occasions, printed beside it; nothing where they have one day each."
+    from whaledo.whale.catalogue.robust import compare_robust, has_days
+
+    if found.gof is None or not has_days(how.df, how.by):
+        return {}
+    try:
+        one = compare_robust(how.df, how.by, found.c_hat)
+    except InputError as e:
+        print(f"\n{e}")
+        return {"days": str(e)}
+    print("\n== closed within occasions, by their days, with whales that may be away (robust design)\n")
+    print(f"{one.answer.round(2).to_string()}\n\n{one.models.round(2).to_string(na_rep='')}")
+    tables = {"answer": one.answer, "models": one.models}
+    return {"days": {n: json.loads(t.round(4).to_json(orient="index")) for n, t in tables.items()}}
 
 # %% ../nbs/90_cli.ipynb #7aeefa22
 def _count_unmarked(found, marked, unmarked) -> dict:
@@ -1082,21 +1116,20 @@ def count(
     source: Path,  # a catalogue, or a survey folder
     by: str = "year",  # occasions: day, week, month, year, or the days without a photo between two
     population: str = "auto",  # does anybody come or go? open, closed, or auto: closed within a season
-    # of the correction: capture constant, or by occasion; by default that of the model with most weight
-    capture: str = None,
-    wrong_splits: float = 0.0,  # share of known whales' sightings called new by mistake, to be taken out
-    wrong_merges: float = 0.0,  # share of new whales' sightings called a known whale by mistake
-    swaps: float = 0.0,  # share of known whales' sightings called another known whale by mistake
+    capture: str = None,  # of the correction: constant or by occasion; by default that of the leading model
+    wrong_splits: float = None,  # share of known whales' sightings called new; by default as calibrate found
+    wrong_merges: float = None,  # share of new whales' sightings called a known whale, likewise
+    swaps: float = None,  # share of known whales' sightings called another known whale, likewise
     marked: int = 0,  # whales with marks in photos taken without regard to marks, to count all whales
     unmarked: int = 0,  # whales without marks in them
+    effort: Path = None,  # CSV with columns occasion and effort, such as hours on the water
     histories: Path = None,  # write encounter histories: .inp for MARK, .csv for RMark and openCR
     seed: int = 0,  # of the correction
 ):
     "How many whales there are: models side by side, whether they fit, and what cannot be told."
-    df = sightings(source)
-    by = int(by) if by.isdigit() else by
-    rates = (wrong_splits, wrong_merges, swaps)
-    return _count(df, by, population, capture, rates, (marked, unmarked), histories, seed)
+    rates, said = _rates(source, (wrong_splits, wrong_merges, swaps))
+    how = _how(sightings(source), by, population, capture, effort, histories)
+    return _count(how, (marked, unmarked), rates, said, seed)
 
 # %% ../nbs/90_cli.ipynb #5a6f0d09
 def _keep_histories(df, by, file):
@@ -1109,29 +1142,48 @@ def _keep_histories(df, by, file):
     again = ", in place of those that were there" if file.exists() else ""
     say(f"{save_histories(histories(df, by), file)}: encounter histories{again}")
 
-
-def _check_count(population, capture, rates):
+# %% ../nbs/90_cli.ipynb #b6ca93fb
+def _check_count(population, capture):
     "InputError for options of `count` that nothing understands."
     from whaledo.whale.catalogue.counting import check_capture
-    from whaledo.whale.catalogue.population import check_rates
 
     if population not in POPULATIONS:
         raise InputError(f"There is no population {population!r}: give {', '.join(POPULATIONS)}.")
     check_capture(capture)
-    check_rates([rates], MISTAKES)
 
 # %% ../nbs/90_cli.ipynb #8f54e860
-def _count(df, by, population, capture, rates, marks, file, seed):
+class How(NamedTuple):
+    "What is counted, and how."
+
+    df: object  # data frame of photos
+    by: str | int
+    closed: bool | None
+    capture: str | None
+    effort: object  # of each occasion, or nothing
+
+# %% ../nbs/90_cli.ipynb #b6928690
+def _how(df, by, population, capture, effort, file) -> How:
+    "The options of `count`, checked; encounter histories are written on the way."
+    from whaledo.whale.catalogue.counting import read_effort
+
+    _check_count(population, capture)
+    by = int(by) if by.isdigit() else by
+    _keep_histories(df, by, file)
+    hours = None if effort is None else read_effort(effort)
+    return How(df, by, POPULATIONS[population], capture, hours)
+
+# %% ../nbs/90_cli.ipynb #d9cfd135
+def _count(how, marks, rates, said, seed):
     "What `count` prints and returns."
     from whaledo.whale.catalogue.counting import compare_counts, shown
 
-    _check_count(population, capture, rates)
-    _keep_histories(df, by, file)
-    closed = POPULATIONS[population]
-    found = compare_counts(df, by, closed)
+    found = compare_counts(how.df, how.by, how.closed, how.effort)
     print(shown(found))
-    out = _told(found) | _count_sides(df, by, closed) | _count_unmarked(found, *marks)
-    out |= _count_corrected(df, by, found, capture, rates, seed)
+    out = _told(found) | _count_days(how, found) | _count_sides(how)
+    out |= _count_unmarked(found, *marks)
+    if said:
+        print(f"\n{said}")
+    out |= _count_corrected(how, found, rates, seed)
     print("\nThese are numbers of identities; whale_nbs/49_counts says what may be believed.")
     return out
 
