@@ -1095,9 +1095,10 @@ def _count_days(how, found) -> dict:
         print(f"\n{e}")
         return {"days": str(e)}
     print("\n== closed within occasions, by their days, with whales that may be away (robust design)\n")
-    print(f"{one.answer.round(2).to_string()}\n\n{one.models.round(2).to_string(na_rep='')}")
+    print(f"{one.answer.round(1).to_string()}\n\n{one.models.round(2).to_string(na_rep='')}\n\n{one.said}")
     tables = {"answer": one.answer, "models": one.models}
-    return {"days": {n: json.loads(t.round(4).to_json(orient="index")) for n, t in tables.items()}}
+    tables = {n: json.loads(t.round(4).to_json(orient="index")) for n, t in tables.items()}
+    return {"days": tables | {"unknown": one.said}}
 
 # %% ../nbs/90_cli.ipynb #7aeefa22
 def _count_unmarked(found, marked, unmarked) -> dict:
