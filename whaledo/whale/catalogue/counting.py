@@ -472,7 +472,9 @@ def effort_on(effort, h):
 def _compare(h, stays, years, effort):
     "The family of models that fits the number of occasions."
     if h.shape[1] == 2:
-        return compare_two(h)
+        found = compare_two(h)
+        found.unknowns += [] if effort is None else ["Effort tells nothing with two occasions."]
+        return found
     return compare_closed_population(h, effort) if stays else compare_open(h, years, effort)
 
 # %% ../../../whale_nbs/49_counts.ipynb #51c9f238

@@ -266,11 +266,11 @@ def _survival_sentence(models):
     )
 
 # %% ../../../whale_nbs/48_days_within_summers.ipynb #02e5cc5d
-def _model_rows(models, fits, weights, k):
+def _model_rows(models, fits, weights, k, criterion):
     "Models side by side."
     rows = {}
     for (name, model), f, weight in zip(models.items(), fits, weights):
-        about = dict(AICc=f.score[0], weight=weight[0], survival=expit(f.value[0, k]))
+        about = {criterion: f.score[0], "weight": weight[0], "survival": expit(f.value[0, k])}
         if model.emigration != "none":
             about |= dict(zip(("leaves", "stays away"), expit(f.value[0, k + 1 :])))
         rows[name] = about
@@ -310,7 +310,8 @@ def compare_robust(
     mean = robust_average(fits)
     n = seen_in_summers(d.seen[0], d.summer).sum(0)
     table = _answer_rows(mean.value[0], mean.error[0], n, d.names)
-    rows = _model_rows(models, fits, mean.weights, len(d.names))
+    criterion = "QAICc" if c_hat > 1 else "AICc"
+    rows = _model_rows(models, fits, mean.weights, len(d.names), criterion)
     return RobustCount(table, rows, _survival_sentence(rows))
 
 # %% ../../../whale_nbs/48_days_within_summers.ipynb #a837f09b

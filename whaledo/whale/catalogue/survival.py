@@ -331,12 +331,19 @@ def over_dispersion(gof) -> float:  # `goodness_of_fit`; 1 where there was nothi
     total = gof.loc["all"]
     return float(total.chi2 / total.df) if total.df else 1.0
 
+# %% ../../../whale_nbs/47_survival.ipynb #9871756f
+def _by_time(h):
+    "Survival and capture by time, the last two captures alike, since only the last product is known."
+    k = np.shape(h)[1]
+    last_alike = np.eye(k - 2)[np.arange(k - 1).clip(max=k - 3)]
+    return cjs(h, "by step", last_alike)
+
 # %% ../../../whale_nbs/47_survival.ipynb #d646ead2
 def _simulate_from(h, f, rng):
     "Histories that the fitted model makes, with the first sightings of `h`."
     first = h.argmax(1)[:, None]
     steps = h.shape[1] - 1
-    value = f.table.estimate.fillna(1.0).to_numpy()  # unknown parts: the product is survival, capture 1
+    value = f.table.estimate.fillna(1.0).to_numpy()  # where data run out nobody is left to be drawn
     stay = np.c_[np.ones((len(h), 1), bool), rng.random((len(h), steps)) < value[:steps]]
     met = np.c_[np.ones((len(h), 1), bool), rng.random((len(h), steps)) < value[steps:]]
     t = np.arange(steps + 1)
@@ -362,7 +369,7 @@ def bootstrap_fit(
     h = np.asarray(h, bool)
     h = h[h.any(1)]
     rng = np.random.default_rng(seed)
-    f = cjs(h, "by step", "by step")
+    f = _by_time(h)
     observed = goodness_of_fit(h).chi2["all"]
     made = (goodness_of_fit(_simulate_from(h, f, rng)) for _ in range(draws))
     simulated = np.array([table.chi2["all"] for table in made])
