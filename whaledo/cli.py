@@ -1088,6 +1088,7 @@ MOST_BOOTSTRAPPED = 12  # occasions; a test by simulation of more takes minutes
 
 def _count_open(how, found, seed) -> dict:
     "The trend of an open population, and its fit by simulation, a line each."
+    from whaledo.whale.catalogue.counting import SCATTER
     from whaledo.whale.catalogue.population import histories, years_between
     from whaledo.whale.catalogue.survival import bootstrap_fit
     from whaledo.whale.catalogue.trend import trend_of
@@ -1095,7 +1096,7 @@ def _count_open(how, found, seed) -> dict:
     h = histories(how.df, how.by)
     if found.gof is None or h.shape[1] > MOST_BOOTSTRAPPED:
         return {}
-    trend = trend_of(h, years_between(how.df, how.by), found.c_hat)
+    trend = trend_of(h, years_between(how.df, how.by), min(found.c_hat, SCATTER))
     ends = f"{trend['low']:.2f} to {trend['high']:.2f}"
     print(f"\nTrend of a year {trend['estimate']:.2f} ({ends}; Pradel, capture {trend['capture']}).")
     fit = bootstrap_fit(h, 49, seed)
@@ -1105,12 +1106,13 @@ def _count_open(how, found, seed) -> dict:
 # %% ../nbs/90_cli.ipynb #a1b90c7c
 def _count_days(how, found) -> dict:
     "An open count by the days within its occasions, printed beside it; nothing where they have one day each."
+    from whaledo.whale.catalogue.counting import SCATTER
     from whaledo.whale.catalogue.robust import compare_robust, has_days
 
     if found.gof is None or not has_days(how.df, how.by):
         return {}
     try:
-        one = compare_robust(how.df, how.by, found.c_hat)
+        one = compare_robust(how.df, how.by, min(found.c_hat, SCATTER))
     except InputError as e:
         print(f"\n{e}")
         return {"days": str(e)}
