@@ -219,7 +219,7 @@ def _expected(table):
     "Of independent rows and columns."
     return np.outer(table.sum(1), table.sum(0)) / max(table.sum(), 1)
 
-
+# %% ../../../whale_nbs/47_survival.ipynb #9bd292c3
 def pool_columns(
     table,  # (2, columns)
     least: float = 2,
@@ -255,7 +255,7 @@ def _pasts(h, t):
     here = h[h[:, t]]
     return here[:, :t].any(1), here[:, t + 1 :]
 
-
+# %% ../../../whale_nbs/47_survival.ipynb #aa1afe5d
 def seen_again(
     h,  # histories, bool (whales, occasions)
 ) -> list:  # [[known and again, known and never], [new and again, new and never]] of inner occasions
@@ -267,7 +267,7 @@ def seen_again(
         out.append([[again[x].sum(), (~again[x]).sum()] for x in (known, ~known)])
     return out
 
-
+# %% ../../../whale_nbs/47_survival.ipynb #d7b4f3c0
 def gof_3sr(h) -> list:
     "Known and new whales of each occasion: seen again, or never."
     return [independence(table) for table in seen_again(h)]
@@ -290,7 +290,7 @@ def _present(h, t):
     table = m_array(h)[:, :-1]
     return table[:t, t:].sum(0), table[t, t:]
 
-
+# %% ../../../whale_nbs/47_survival.ipynb #92c66d84
 def gof_2ct(h) -> list:
     "Whales missed and seen on each occasion: seen on the next, or later."
     out = []
@@ -299,7 +299,7 @@ def gof_2ct(h) -> list:
         out.append(independence([[row[0], row[1:].sum()] for row in (missed, seen)]))
     return out
 
-
+# %% ../../../whale_nbs/47_survival.ipynb #a3fcd634
 def gof_2cl(h) -> list:
     "The same whales, those not seen on the next occasion: when."
     pairs = [_present(h, t) for t in range(1, h.shape[1] - 3)]
@@ -331,12 +331,19 @@ def over_dispersion(gof) -> float:  # `goodness_of_fit`; 1 where there was nothi
     total = gof.loc["all"]
     return float(total.chi2 / total.df) if total.df else 1.0
 
+# %% ../../../whale_nbs/47_survival.ipynb #9871756f
+def _by_time(h):
+    "Survival and capture by time, the last two captures alike, since only the last product is known."
+    k = np.shape(h)[1]
+    last_alike = np.eye(k - 2)[np.arange(k - 1).clip(max=k - 3)]
+    return cjs(h, "by step", last_alike)
+
 # %% ../../../whale_nbs/47_survival.ipynb #d646ead2
 def _simulate_from(h, f, rng):
     "Histories that the fitted model makes, with the first sightings of `h`."
     first = h.argmax(1)[:, None]
     steps = h.shape[1] - 1
-    value = f.table.estimate.fillna(1.0).to_numpy()  # unknown parts: the product is survival, capture 1
+    value = f.table.estimate.fillna(1.0).to_numpy()  # where data run out nobody is left to be drawn
     stay = np.c_[np.ones((len(h), 1), bool), rng.random((len(h), steps)) < value[:steps]]
     met = np.c_[np.ones((len(h), 1), bool), rng.random((len(h), steps)) < value[steps:]]
     t = np.arange(steps + 1)
@@ -362,7 +369,7 @@ def bootstrap_fit(
     h = np.asarray(h, bool)
     h = h[h.any(1)]
     rng = np.random.default_rng(seed)
-    f = cjs(h, "by step", "by step")
+    f = _by_time(h)
     observed = goodness_of_fit(h).chi2["all"]
     made = (goodness_of_fit(_simulate_from(h, f, rng)) for _ in range(draws))
     simulated = np.array([table.chi2["all"] for table in made])
