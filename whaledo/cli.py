@@ -321,10 +321,10 @@ def calibrate(
 ):
     "Make scores probabilities, and choose from which on a whale counts as new."
     from whaledo.whale.data.survey import load_survey
-    from whaledo.whale.evaluate.calibration import calibrate
+    from whaledo.whale.evaluate.mistakes import calibrate_with_rates
 
     model = model or project() / "submission_src"
-    found = calibrate(model, load_survey(survey), wrong_splits, seed)
+    found = calibrate_with_rates(model, load_survey(survey), wrong_splits, seed)
     tell_threshold(model, found["open_set_threshold"], found["posterior"]["errors"])
     return found
 

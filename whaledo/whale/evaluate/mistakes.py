@@ -4,18 +4,23 @@
 
 # %% auto #0
 __all__ = ['MISTAKES', 'LEAST_ANIMALS', 'called', 'decided_photos', 'of_photos', 'of_groups', 'of_occasion', 'rates', 'Rates',
-           'halves', 'decided_batches', 'measured_rates', 'add_rates']
+           'halves', 'decided_batches', 'measured_rates', 'add_rates', 'calibrate_with_rates']
 
 # %% ../../../whale_nbs/22_rates_of_mistakes.ipynb #43cfee38
+from contextlib import suppress
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from ...files import InputError
-from .calibration import MOST_ANIMALS, log_odds_of, of_animals, write_config
+from .calibration import MOST_ANIMALS, calibrate, load_for_calibration
+from .calibration import log_odds_of, of_animals, remembering, write_config
 from .posterior import estimated_prior, evidence, fit_posterior, group_photos
 from .posterior import imagined_catalogues, posterior
+from ..model.config import load_config
+from ..model.inference import extract_features
 
 # %% ../../../whale_nbs/22_rates_of_mistakes.ipynb #1fb666c6
 def called(
@@ -167,3 +172,22 @@ def add_rates(
     measured = measured_rates(df, log_odds_of(found, df, config, config.calibration), seed=seed)
     write_config(folder, posterior=config.posterior | dict(rates=measured._asdict()))
     return measured
+
+# %% ../../../whale_nbs/22_rates_of_mistakes.ipynb #26e3bbcc
+def calibrate_with_rates(
+    folder,  # of a model: weights.safetensors, config.json
+    df,  # labelled survey of animals it was not trained on; InputError when they are too few
+    wrong_splits: float = None,  # share of known animals that may be called new
+    seed: int = 0,
+    found=None,  # Features of the photos, where they are known
+) -> dict:  # what was written into config.json
+    "`calibrate`, and then the rates of mistakes of the calibrated model."
+    if found is None:
+        models = load_for_calibration(folder)
+        found = remembering(extract_features(df.set_index("image_id"), models))
+    written = calibrate(folder, df, wrong_splits, seed, found=found)
+    config = load_config(Path(folder) / "config.json")
+    with suppress(InputError):
+        rates = add_rates(folder, df, found, config, seed)
+        written["posterior"]["rates"] = rates._asdict()
+    return written

@@ -71,8 +71,9 @@ from ..data.figures import BLUE, ORANGE
 from ..data.scenarios import split_whales, standard_scenarios
 from ..data.survey import load_survey
 from ..data.weights import get_weights, published
-from ..evaluate.calibration import calibrate, remembering
+from ..evaluate.calibration import remembering
 from ..evaluate.evaluation import evaluate, query_results
+from ..evaluate.mistakes import calibrate_with_rates
 
 # %% ../../../whale_nbs/31_training.ipynb #7d46c698
 from whaledo.whale.model.config import (
@@ -1050,7 +1051,7 @@ def calibrate_if_possible(
 ) -> None:
     "Turn the model's scores into probabilities, if there are whales enough to learn that from."
     with suppress(InputError):
-        calibrate(folder, check, seed=seed, found=found)
+        calibrate_with_rates(folder, check, seed=seed, found=found)
 
 # %% ../../../whale_nbs/31_training.ipynb #566eeadb
 def final_scores(
