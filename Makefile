@@ -149,7 +149,7 @@ verify-podman: setup ## on a Debian machine without a registry: install Podman, 
 	$(WHALEDO) test-container --engine podman
 	$(MAKE) demo ENGINE=podman
 
-bench: setup ## time ranking, matching and rendering against the plain way, as ratios
+bench: setup ## time ranking, scoring, embedding, searching and rendering against the plain way, as ratios
 	$(WHALEDO) bench
 
 bench-gpu: setup ## photos a second of a training step on a graphics card, switch by switch, added to results/training_speed.csv

@@ -11,7 +11,7 @@ from whaledo.whale.catalogue import search
 from whaledo.whale.catalogue.exchange import import_survey
 from whaledo.whale.catalogue.proposals import candidates, match, proposals, queue
 from whaledo.whale.catalogue import vector_index
-from whaledo.whale.catalogue.search import models
+from whaledo.whale.catalogue.store import models
 from whaledo.whale.catalogue.vector_index import made_up_vectors
 from whaledo.whale.catalogue.store import NEW, Catalogue, decide, history, photos, undo, vectors, without_vectors
 

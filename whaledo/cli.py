@@ -13,9 +13,10 @@ __all__ = ['app', 'weights', 'CONCERNS', 'FILE_FORMS', 'POPULATIONS', 'MISTAKES'
            'import_photos', 'relink', 'import_decisions', 'tell_counts', 'Outgoing', 'check_target', 'export_forms',
            'export_and_tell', 'export_photos', 'export_camtrap', 'history', 'tell_belief', 'find_matches',
            'tell_proposals', 'match_report', 'match', 'open_for', 'review', 'sightings', 'count', 'How',
-           'toy_submission', 'time_run', 'bench_sandbox', 'bench_rendering', 'tell_bench', 'tell_sandbox', 'bench',
-           'bench_gpu', 'demo_data', 'demo_train', 'demo_pack', 'engine_fits', 'read_result', 'demo_run',
-           'demo_submission', 'demo_report', 'demo_folder', 'demo', 'main', 'failure', 'run']
+           'toy_submission', 'time_run', 'bench_sandbox', 'bench_rendering', 'tell_bench', 'tell_index',
+           'tell_rendering', 'tell_sandbox', 'bench', 'bench_gpu', 'demo_data', 'demo_train', 'demo_pack',
+           'engine_fits', 'read_result', 'demo_run', 'demo_submission', 'demo_report', 'demo_folder', 'demo', 'main',
+           'failure', 'run']
 
 # %% ../nbs/90_cli.ipynb #8bdc0a2b
 import ast
@@ -912,7 +913,7 @@ def history(
 def tell_belief(c):
     "What the proposals of an open catalogue rest on, or why they have no probabilities."
     from whaledo.whale.catalogue.proposals import judgement
-    from whaledo.whale.catalogue.search import latest_model
+    from whaledo.whale.catalogue.store import latest_model
 
     judged = judgement(c, latest_model(c))
     if judged.trouble:
@@ -1291,17 +1292,34 @@ def bench_rendering() -> dict:  # {processes: seconds for 1,000 photos}
     return seconds
 
 # %% ../nbs/90_cli.ipynb #198f5cf3
-def tell_bench(ranking: dict, matching: dict, rendering: dict):
-    "What ranking, matching and rendering gain over the plain way."
+def tell_bench(ranking: dict, scoring: dict, embedding: dict, index: dict):
+    "What ranking, scoring, embedding and the index gain over the plain way."
+    faster = "{ratio} times as fast as {other}"
     print(
-        f"ranking {ranking['queries']:,} queries: {ranking['seconds']} s, {ranking['ratio']} times "
-        "as fast as one by one with pandas"
+        f"ranking {ranking['queries']:,} queries: {ranking['seconds']} s, "
+        + faster.format(ratio=ranking["ratio"], other="one by one with pandas")
     )
     print(
-        f"matching {matching['queries']:,} photos with {matching['photos']:,}: {matching['ratio']} "
-        "times as fast by index, its making included, as one by one; "
-        f"{matching['recall_10']:.1%} of the ten nearest found"
+        f"scoring {scoring['rows']:,} rows: {scoring['seconds']} s, "
+        + faster.format(ratio=scoring["ratio"], other="one by one with scikit-learn")
     )
+    print(
+        f"embedding a photo and its mirror image: {embedding['ms_a_photo']} ms, "
+        + faster.format(ratio=embedding["ratio"], other="PyTorch")
+    )
+    print(tell_index(index))
+
+# %% ../nbs/90_cli.ipynb #31b1d774
+def tell_index(index: dict) -> str:
+    "What the index gains over comparing everything."
+    return (
+        f"searching {index['photos']:,} photos by index: {index['ms_a_query']} ms a query, {index['ratio']} "
+        f"times as fast as all of them; {index['recall_20']:.1%} of the twenty nearest found"
+    )
+
+# %% ../nbs/90_cli.ipynb #a722f99c
+def tell_rendering(rendering: dict):
+    "What several processes gain."
     seconds = list(rendering.values())
     print(
         f"rendering 1,000 photos: {seconds[-1]:.0f} s, {seconds[0] / seconds[-1]:.1f} times "
@@ -1321,20 +1339,19 @@ def tell_sandbox(sandbox: dict):
 # %% ../nbs/90_cli.ipynb #f0334b49
 @command
 def bench():
-    "Time ranking, matching, rendering and the sandbox against the plain way."
-    from whaledo.whale.bench import bench_ranking
-    from whaledo.whale.catalogue.search import bench_matching
+    "Time ranking, scoring, embedding, searching, rendering and the sandbox against the plain way."
+    from whaledo.whale.bench import bench_embedding, bench_ranking, bench_scoring
+    from whaledo.whale.catalogue.vector_index import bench_index
 
-    ranking = bench_ranking()
-    matching = bench_matching(repeats=1)
+    found = dict(ranking=bench_ranking(), scoring=bench_scoring())
+    found |= dict(embedding=bench_embedding(), index=bench_index())
+    tell_bench(**found)
     rendering = bench_rendering()
-    tell_bench(ranking, matching, rendering)
+    tell_rendering(rendering)
     sandbox = bench_sandbox()
     tell_sandbox(sandbox)
     rendering = {str(workers): seconds for workers, seconds in rendering.items()}
-    return dict(
-        ranking=ranking, matching=matching, sandbox=sandbox, rendering=rendering
-    )
+    return found | dict(sandbox=sandbox, rendering=rendering)
 
 # %% ../nbs/90_cli.ipynb #24090c63
 @command

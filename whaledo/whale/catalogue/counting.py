@@ -37,7 +37,7 @@ from .population import corrected, counts, decided, deltas, fit, histories
 from .population import lognormal, loss, minimise, model_of, names_of, overlapping
 from .population import pair, require_precision, require_resightings, taken_at
 from .population import tensor, years_between
-from .search import WHO
+from .store import WHO
 from .store import last_noted, noted_models
 from .survival import aicc, goodness_of_fit, over_dispersion, seen_again
 from ..data.survey import EVERY_SIDE

@@ -19,12 +19,13 @@ from scipy.special import logit
 
 # %% ../../../whale_nbs/43_proposals.ipynb #128cf946
 from ...files import InputError
-from .search import WHO, compare, latest_model
 from whaledo.whale.catalogue.store import (
     FACTS,
+    WHO,
     animals_known,
     decide,
     last_noted,
+    latest_model,
     matches,
     photo_facts,
     rejections,
@@ -102,9 +103,13 @@ def _noted(catalogue, model):
 # %% ../../../whale_nbs/43_proposals.ipynb #2108fae8
 def _not_rejected(pairs, group, rejected):
     "Pairs without those with a whale that was rejected for any photo of the group."
-    no = {(group[i], whale) for i, whale in rejected if i in group.index}
-    keys = zip(pairs.photo_id.map(group), pairs.whale)
-    return pairs[np.array([key not in no for key in keys], bool)]
+    no = pd.DataFrame(rejected, columns=["photo_id", "whale"])
+    no = no[no.photo_id.isin(group.index)]
+    if no.empty:
+        return pairs
+    no = pd.MultiIndex.from_arrays([no.photo_id.map(group), no.whale])
+    keys = pd.MultiIndex.from_arrays([pairs.photo_id.map(group), pairs.whale])
+    return pairs[~keys.isin(no)]
 
 # %% ../../../whale_nbs/43_proposals.ipynb #3a7c58d0
 def batch_of(
@@ -429,6 +434,8 @@ def match(
 ) -> pd.DataFrame:  # of `proposals`
     "Compare new photos with the catalogue and with each other, and propose whom they show."
     _inside(known_share)  # says at once what is wrong with it
+    from whaledo.whale.catalogue.search import compare  # needs networks
+
     model = compare(catalogue, model_folder, photo_ids, **options)
     believe(catalogue, model, known_share)
     return proposals(catalogue, model)

@@ -42,7 +42,7 @@ from whaledo.whale.catalogue.proposals import (
     judgement,
     queue,
 )
-from .search import WHO, models
+from .store import WHO, models
 
 # %% ../../../whale_nbs/44_match_review.ipynb #a219d6e5
 from whaledo.whale.catalogue.store import (

@@ -8,14 +8,14 @@ __all__ = ['VERSION', 'PHOTO_TABLES', 'SINCE_2', 'MODEL_TABLES', 'LOG', 'GUARD',
            'EFFECTS', 'LIST', 'LATEST', 'READ_FACT', 'OWN', 'SAME', 'KNOWN', 'ADD_PHOTO', 'ADD_NAME', 'WHERE_NOW',
            'NAMES_SAID', 'NEAR_NAMES', 'OPEN', 'FACTS_OF_ALL', 'TAKE_IN', 'FACTS_NOW', 'OF_PHOTOS', 'FACT_COLUMNS',
            'PHOTO_COLUMNS', 'NAME_COLUMNS', 'FILES', 'SENTENCES', 'HISTORY', 'COLUMNS', 'MATCH_COLUMNS', 'MATCH_TYPES',
-           'MATCHES', 'ASKED', 'AMONG', 'plain_errors', 'Catalogue', 'writing', 'apply_decision', 'append_decision',
-           'rebuild', 'whales_after', 'whale_of', 'whale_exists', 'plain', 'decide', 'undo', 'Foreign', 'take_over',
-           'absolute_path', 'kept_path', 'seen_at', 'known_files', 'KnownContents', 'known_contents', 'Remark',
-           'check_near', 'Decided', 'TakenIn', 'Told', 'take_in', 'photo_facts', 'photos', 'names', 'PhotoFiles',
-           'photo_files', 'held_files', 'photos_of', 'still_undecided', 'rejections', 'decision_sentence', 'history',
-           'Decision', 'own_decisions', 'notes', 'skipped', 'without_vectors', 'Embedded', 'embedded', 'add_blobs',
-           'read_blobs', 'add_vectors', 'vectors', 'replace_matches', 'matches', 'noted_models', 'last_noted',
-           'animals_known']
+           'MATCHES', 'ASKED', 'AMONG', 'WHO', 'plain_errors', 'Catalogue', 'writing', 'apply_decision',
+           'append_decision', 'rebuild', 'whales_after', 'whale_of', 'whale_exists', 'plain', 'decide', 'undo',
+           'Foreign', 'take_over', 'absolute_path', 'kept_path', 'seen_at', 'known_files', 'KnownContents',
+           'known_contents', 'Remark', 'check_near', 'Decided', 'TakenIn', 'Told', 'take_in', 'photo_facts', 'photos',
+           'names', 'PhotoFiles', 'photo_files', 'held_files', 'photos_of', 'still_undecided', 'rejections',
+           'decision_sentence', 'history', 'Decision', 'own_decisions', 'notes', 'skipped', 'without_vectors',
+           'Embedded', 'embedded', 'add_blobs', 'read_blobs', 'add_vectors', 'vectors', 'replace_matches', 'matches',
+           'noted_models', 'models', 'latest_model', 'last_noted', 'animals_known']
 
 # %% ../../../whale_nbs/40_catalogue.ipynb #cc83524a
 import contextlib
@@ -1628,6 +1628,30 @@ def noted_models(
     sql = """SELECT json_extract(payload, '$.model') AS model FROM log
              WHERE kind = 'note' AND who = ? GROUP BY model ORDER BY max(seq) DESC"""
     return [model for (model,) in _ask(catalogue, sql, (who,))]
+
+# %% ../../../whale_nbs/40_catalogue.ipynb #15b7be7e
+WHO = "whaledo match"  # in the log
+
+# %% ../../../whale_nbs/40_catalogue.ipynb #bc41ee8b
+def models(
+    catalogue,  # an open Catalogue
+) -> list:  # names, the latest first
+    "The models by which photos were compared."
+    return noted_models(catalogue, WHO)
+
+# %% ../../../whale_nbs/40_catalogue.ipynb #0d506447
+def latest_model(
+    catalogue,  # an open Catalogue
+    model: str = None,  # of `models`
+) -> str:  # InputError when nothing has been compared yet
+    "The model itself, or the latest."
+    if model:
+        return model
+    if known := models(catalogue):
+        return known[0]
+    raise InputError(
+        f"{catalogue.file}: nothing has been compared yet; run `whaledo match`."
+    )
 
 # %% ../../../whale_nbs/40_catalogue.ipynb #71fcb7d4
 def last_noted(

@@ -10,11 +10,10 @@ __all__ = ['REFERENCE', 'KEPT', 'EACH', 'POSITIVE', 'LOOKALIKE', 'LENGTHS', 'pai
            'fit_shares', 'fit_posterior', 'mean_cosines', 'familiar_range', 'is_familiar', 'is_whole']
 
 # %% ../../../whale_nbs/21_group_posterior.ipynb #ae89fb1b
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
-import torch
 from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.optimize import minimize
 from scipy.sparse import coo_matrix
@@ -23,7 +22,8 @@ from scipy.spatial.distance import squareform
 from scipy.special import expit, logit
 
 # %% ../../../whale_nbs/21_group_posterior.ipynb #c66c9f35
-from ..model.ranking import probabilities
+if TYPE_CHECKING:  # what is judged needs no network; only a fit does
+    import torch
 
 # %% ../../../whale_nbs/21_group_posterior.ipynb #30a375a9
 REFERENCE = 300  # photos searched, for which log-odds are stated
@@ -36,6 +36,8 @@ def pair_log_odds(
     calibration: dict,  # of `fit_calibration`
 ) -> np.ndarray:  # -inf where photos cannot be compared
     "How surely two photos show one animal, in a database of REFERENCE photos."
+    from whaledo.whale.model.ranking import probabilities
+
     p = probabilities(similarity, REFERENCE, calibration).clip(1e-6, 1 - 1e-6)
     return np.where(similarity > -1, logit(p), -np.inf)
 
@@ -462,15 +464,15 @@ def _true_prior(truth, known):
 class Stacked(NamedTuple):
     "All groups of all catalogues, as tensors."
 
-    x: torch.Tensor  # (rows, 16): the columns for known animals, and for other groups
-    known: torch.Tensor  # (rows,) bool
-    prior: torch.Tensor  # (rows,)
-    group: torch.Tensor  # (rows,)
+    x: "torch.Tensor"  # (rows, 16): the columns for known animals, and for other groups
+    known: "torch.Tensor"  # (rows,) bool
+    prior: "torch.Tensor"  # (rows,)
+    group: "torch.Tensor"  # (rows,)
     groups: int
-    row: torch.Tensor  # (truths,) of x, the last one for nobody
-    target: torch.Tensor  # (truths,)
-    weight: torch.Tensor  # (targets,)
-    of: torch.Tensor  # (targets,) group
+    row: "torch.Tensor"  # (truths,) of x, the last one for nobody
+    target: "torch.Tensor"  # (truths,)
+    weight: "torch.Tensor"  # (targets,)
+    of: "torch.Tensor"  # (targets,) group
 
 # %% ../../../whale_nbs/21_group_posterior.ipynb #b01018ef
 def _in_two(table):
@@ -484,6 +486,8 @@ def stacked(
     judged: list,  # of Judged
 ) -> Stacked:
     "Every catalogue counts alike, and every group of it."
+    import torch
+
     for k, j in enumerate(judged):  # numbers that are unique in all of them
         j.table["key"] = [(k, g) for g in j.table.group]
     rows = np.cumsum([0, *(len(j.table) for j in judged)])
@@ -511,11 +515,13 @@ def _shifted(j, k, start, nobody):
 
 # %% ../../../whale_nbs/21_group_posterior.ipynb #1572d0c2
 def surprise(
-    w: torch.Tensor,  # (16,) weights
-    chance: torch.Tensor,  # (2,) logs of `lookalike`: known animals, other groups
+    w: "torch.Tensor",  # (16,) weights
+    chance: "torch.Tensor",  # (2,) logs of `lookalike`: known animals, other groups
     s: Stacked,
-) -> torch.Tensor:  # minus the log-probability of the truth, summed over catalogues
+) -> "torch.Tensor":  # minus the log-probability of the truth, summed over catalogues
     "What a fit minimises."
+    import torch
+
     log_chance = torch.where(s.known, *chance)
     ratio = -torch.logaddexp(log_chance, torch.log1p(-log_chance.exp()) - s.x @ w)
     z = torch.cat([ratio + s.prior, torch.zeros(1, dtype=w.dtype)])
@@ -534,6 +540,8 @@ def fit_weights_of_units(
     judged: list,  # of Judged
 ) -> dict:  # known, other: weights of the columns; lookalike: chances
     "The weights under which the truth is most probable, with a little shrinkage."
+    import torch
+
     s = stacked(judged)
 
     def loss(w):
