@@ -1,6 +1,8 @@
 "Hostile and unlucky submissions, each under every engine that works here: contained, and told why."
 import json
 import shutil
+import subprocess
+import sys
 import time
 import zipfile
 from pathlib import Path
@@ -12,7 +14,7 @@ from whaledo.runner.challenge import Challenge, Limits
 from whaledo.runner.runtime import run_submission
 from whaledo.runner.sandbox import PROBLEMS, REASONS, RunError
 
-LIMITS = Limits(hours=5/3600, memory_gb=1, processes=64, log_mb=1)
+LIMITS = Limits(hours=5/3600, memory_gb=1, processes=64, log_mb=1, shm_gb=.05)
 ANSWER = "open('submission/submission.csv', 'w').write('moo')\n"
 
 
@@ -79,6 +81,15 @@ HOSTILE = {
     "writes elsewhere": ("silent", "open('submission.csv', 'w').write('moo')", "did not write"),
     "writes nonsense": ("output", "open('submission/submission.csv', 'w').write('woof')", "line 1: this is not what cows say"),
     "dies of a signal": ("crash", "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", "exit code 139"),
+    "speaks like a sandbox": ("crash", "print('Error: weights.pt is missing'); raise SystemExit(1)", "ended with exit code 1"),
+    "warns before it crashes": ("crash", "print('Network is unreachable, going on'); raise KeyError('whale042')", "exit code 1. Its last"),
+    "lacks a module": ("crash", "import detectron2", "the runtime has no module detectron2"),
+    "fills /dev/shm": ("shm", "open('/dev/shm/x', 'wb').write(bytes(10**8))", "more shared memory than there is (0.05 GB)"),
+    "maps too much of /dev/shm": ("shm", "from multiprocessing.shared_memory import SharedMemory\n"
+                                  "s = SharedMemory(create=True, size=10**8)\ns.buf[:] = bytes(10**8)", "more shared memory"),
+    "nests 1,200 folders and locks them": ("silent", "import os\nfor f in ('submission', '/tmp'):\n    os.chdir('/code_execution'); os.chdir(f)\n"
+                                           "    for i in range(1200): os.mkdir('d'); os.chdir('d')\n    os.chmod('.', 0)", "there is: d, d/d"),
+    "names files as nobody can read": ("silent", "open(b'submission/\\xff\\xfe', 'w'); print(b'\\xff'.decode('latin1'))", "there is: \\xff\\xfe"),
     "becomes root": ("crash", "import os; os.setuid(0)", "Operation not permitted"),
 }
 
@@ -93,6 +104,31 @@ def test_it_is_contained_and_told(name, attempt, tmp_path):
     assert time.monotonic() - start < 30
     left = {p.name for p in (tmp_path/"out").iterdir()}
     assert left == {"log.txt"} | ({"submission.rejected.csv"} if kind == "output" else set())
+
+
+def test_line_ends_of_windows_are_named(attempt):
+    for code, kind in [("python -c 'print(1)'\r\nexit 3\r\n", "crash"), ("printf moo > submission/submission.csv\r\n", "silent")]:
+        error, _ = attempt(code, name="main.sh")
+        assert error.kind == kind and "main.sh has the line ends of Windows" in str(error), error
+
+
+def test_a_disk_with_no_room_is_named(attempt, monkeypatch):
+    full = shutil._ntuple_diskusage(10**12, 10**12 - 10**8, 10**8)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: full)
+    error, _ = attempt(ANSWER)
+    assert error.kind == "space" and "the disk has 0.10 GB free" in str(error)
+
+
+def test_what_a_submission_locked_can_be_removed(attempt, tmp_path, ok):
+    deep = tmp_path/"out"/".run-old"
+    deep.mkdir(parents=True)
+    subprocess.run([sys.executable, "-c", "import os\nfor i in range(1200): os.mkdir('d'); os.chdir('d')\nos.chmod('.', 0)"], cwd=deep, check=True)
+    error, _ = attempt(ANSWER)
+    assert error is None and {p.name for p in (tmp_path/"out").iterdir()} == {"log.txt", "submission.csv"}
+    deep.mkdir()
+    subprocess.run([sys.executable, "-c", "import os\nfor i in range(1200): os.mkdir('d'); os.chdir('d')"], cwd=deep, check=True)
+    ok("clean", "--submission-dir", tmp_path/"out")
+    assert not list((tmp_path/"out").iterdir())
 
 
 def test_only_the_submission_is_measured(attempt):

@@ -6,8 +6,8 @@
 __all__ = ['app', 'weights', 'CONCERNS', 'FILE_FORMS', 'POPULATIONS', 'say', 'project', 'argument_comments', 'command',
            'check_survey', 'data', 'scenarios', 'list_weights', 'get_weights', 'value_of', 'changes_of', 'pick_recipe',
            'install', 'install_model', 'tell_training', 'hand_over', 'train', 'train_on', 'tell_threshold', 'calibrate',
-           'ablate', 'pack', 'test_submission', 'audit', 'read_zip', 'sha12', 'result_row', 'score', 'report', 'remove',
-           'clean', 'call', 'build', 'pull', 'runtime_tests', 'test_container', 'interact', 'existing', 'NotWritten',
+           'ablate', 'pack', 'test_submission', 'audit', 'read_zip', 'sha12', 'result_row', 'score', 'report', 'clean',
+           'call', 'build', 'pull', 'runtime_tests', 'test_container', 'interact', 'existing', 'NotWritten',
            'keep_table', 'remarks', 'kind_of_source', 'Incoming', 'say_unheard', 'take_in', 'import_and_tell',
            'catalogue_counts', 'import_photos', 'relink', 'import_decisions', 'tell_counts', 'Outgoing', 'check_target',
            'export_forms', 'export_and_tell', 'export_photos', 'export_camtrap', 'history', 'tell_belief',
@@ -477,11 +477,6 @@ def report(
     print(submission_dir / "report.png")
     return dict(picture=str(submission_dir / "report.png"))
 
-# %% ../nbs/90_cli.ipynb #b736968b
-def remove(path: Path):
-    "A file or a folder with all that is in it."
-    shutil.rmtree(path) if path.is_dir() else path.unlink()
-
 # %% ../nbs/90_cli.ipynb #0ee32b12
 @command
 def clean(
@@ -489,7 +484,7 @@ def clean(
     challenge: str = "whale",  # name of the challenge
 ):
     "Remove the zip and the outputs of a run, and what killed runs left; data and weights stay."
-    from whaledo.runner.runtime import rejected_name
+    from whaledo.runner.runtime import rejected_name, remove_tree
 
     output = submission_dir / get_challenge(challenge).output
     names = ["submission.zip", output.name, rejected_name(output).name]
@@ -497,7 +492,7 @@ def clean(
     gone = [n for n in names if (submission_dir / n).exists()]
     halves = [*submission_dir.glob(".run-*"), *submission_dir.glob(".submission-*.zip")]
     for path in [*(submission_dir / n for n in gone), *halves]:
-        remove(path)
+        remove_tree(path)
     print(f"{submission_dir}: removed {', '.join(gone) or 'nothing'}")
     return dict(removed=gone)
 
