@@ -12,7 +12,7 @@ import pytest
 
 from whaledo.runner.challenge import Challenge, Limits
 from whaledo.runner.runtime import run_submission
-from whaledo.runner.sandbox import PROBLEMS, REASONS, RunError
+from whaledo.runner.sandbox import PROBLEMS, REASONS, RunError, sandbox_uid
 
 LIMITS = Limits(hours=5/3600, memory_gb=1, processes=64, log_mb=1, shm_gb=.05)
 ANSWER = "open('submission/submission.csv', 'w').write('moo')\n"
@@ -56,7 +56,15 @@ def left_over(*command):
     return [p.pid for p in psutil.process_iter(["cmdline"]) if p.info["cmdline"] == list(command)]
 
 
+PLAY = "import ctypes, mmap, os\nlibc = ctypes.CDLL(None, use_errno=True)\n"
 HOSTILE = {
+    "hides memory in an anonymous file": ("memory", PLAY + "f = os.memfd_create('x')\nfor i in range(250): os.write(f, bytes(10**7))", "hold less at a time"),
+    "hides memory in a shared mapping": ("memory", PLAY + "import time\nm = mmap.mmap(-1, 25 * 10**8)\n"
+                                         "for i in range(250): m.write(bytes(10**7)); time.sleep(.005)", "hold less at a time"),
+    "hides memory in a segment": ("memory", PLAY + "libc.shmat.restype = ctypes.c_void_p\ns = libc.shmget(0, 25 * 10**8, 0o1600)\n"
+                                  "assert s >= 0, 'MemoryError: no segments'\nat = libc.shmat(s, None, 0)\nctypes.memset(at, 1, 25 * 10**8)", "hold less at a time"),
+    "mounts a file system of its own": ("crash", PLAY + "if libc.unshare(0x10020000): raise OSError(ctypes.get_errno(), 'no name space')", "no name space"),
+    "calls the machine below": ("crash", "import socket\nsocket.socket(socket.AF_VSOCK)", "Address family not supported"),
     "opens a socket": ("network", "import socket; socket.create_connection(('1.1.1.1', 80), 3)", "the network, which is closed"),
     "looks up a name": ("network", "import urllib.request; urllib.request.urlopen('http://example.org')", "put what it needs into the zip"),
     "reads a file outside": ("crash", f"print(open({str(Path(__file__).resolve())!r}).read())", "No such file"),
@@ -80,6 +88,8 @@ HOSTILE = {
     "writes a link as its output": ("silent", "import os; os.symlink('/etc/passwd', 'submission/submission.csv')", "a link"),
     "writes elsewhere": ("silent", "open('submission.csv', 'w').write('moo')", "did not write"),
     "writes nonsense": ("output", "open('submission/submission.csv', 'w').write('woof')", "line 1: this is not what cows say"),
+    "writes a file of holes": ("output", "open('submission/submission.csv', 'w').truncate(1_500_000_000)", "has 1,500.0 MB, and an output may have 100 MB"),
+    "writes rows without end": ("output", "open('submission/submission.csv', 'w').write('moo\\n' * 10**6)", "has 1,000,000 lines, and for these data it may have 1,000"),
     "dies of a signal": ("crash", "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", "exit code 139"),
     "speaks like a sandbox": ("crash", "print('Error: weights.pt is missing'); raise SystemExit(1)", "ended with exit code 1"),
     "warns before it crashes": ("crash", "print('Network is unreachable, going on'); raise KeyError('whale042')", "exit code 1. Its last"),
@@ -151,6 +161,45 @@ def test_a_daemon_does_not_survive(attempt):
     assert error is None, error
     time.sleep(.5)
     assert not left_over("sleep", "43210")
+
+
+@pytest.mark.parametrize("code", ["", "import os, time\nfor i in range(1000):\n    if not os.fork(): time.sleep(99); os._exit(0)\nprint('all there')\n",
+                                  "import os\nfor i in range(1000):\n    if not os.fork():\n        while True: pass\n"], ids=["one", "sleeping", "busy"])
+def test_the_clock_holds_with_a_thousand_processes(code, attempt):
+    start = time.monotonic()
+    error, log = attempt(code + "while True: pass", Limits(hours=6/3600, memory_gb=8, processes=1200))
+    took = time.monotonic() - start
+    alive = [p.pid for p in psutil.process_iter(["uids"]) if p.info["uids"] and p.info["uids"].real == sandbox_uid()]
+    assert error.kind == "time" and not alive, (error, len(alive))
+    seconds = float(log.split("stopped (time) after ")[1].split()[0])
+    assert 6 <= seconds < 7 and took < 10, (seconds, took)
+
+
+def test_nobody_is_left_when_a_run_has_ended(attempt):
+    code = ANSWER + "import os, time\nfor i in range(300):\n    if not os.fork():\n        os.close(1); os.close(2); time.sleep(99); os._exit(0)\n"
+    error, _ = attempt(code, Limits(hours=60/3600, memory_gb=8, processes=400))
+    alive = [p.pid for p in psutil.process_iter(["uids"]) if p.info["uids"] and p.info["uids"].real == sandbox_uid()]
+    assert error is None and not alive, (error, len(alive))
+
+
+def test_nobody_counts_the_memory(attempt, engine, monkeypatch):
+    "Where there is no control group, hidden memory is closed, and what is mapped is counted."
+    if engine != "bubblewrap":
+        pytest.skip("containers have control groups of their own")
+    monkeypatch.setattr("whaledo.runner.kernel.make_group", lambda name: None)
+    assert "Function not implemented" in str(attempt("import os; os.memfd_create('x')")[0])
+    error, _ = attempt(HOSTILE["hides memory in a shared mapping"][1])
+    assert error.kind == "memory", error
+
+
+def test_the_first_process_says_nothing_of_the_host(attempt, engine, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", "/home/of-the-caller")
+    code = ANSWER + "import os\nfor name in ('environ', 'cmdline'):\n    try: print(open(f'/proc/1/{name}', 'rb').read())\n    except OSError as e: print(e)\n"
+    code += "print('open', sorted(os.listdir('/proc/self/fd')))"
+    error, log = attempt(code)
+    assert error is None, error
+    said = log.split("-" * 72)[1]
+    assert "of-the-caller" not in said and str(tmp_path) not in said and "open ['0', '1', '2', '3']" in said, said
 
 
 def test_nothing_of_the_host_leaks_in(attempt, monkeypatch):

@@ -30,6 +30,7 @@ class Limits:
         20  # of log.txt; what a submission prints beyond is counted, not kept
     )
     unpacked_gb: float = 50  # what a zip may grow to
+    output_mb: float = 100  # of the output; a larger one is refused unread
 
 # %% ../../nbs/04_challenge.ipynb #a3ff1abc
 @dataclass(kw_only=True)

@@ -6,11 +6,12 @@
 __all__ = ['SKIP', 'DAMAGED', 'QUIET', 'ENGINE_VARIABLES', 'NO_SHM', 'NO_MEMORY', 'TOO_MANY', 'NO_NETWORK', 'DISK_FULL',
            'READ_ONLY', 'DENIED', 'NO_MODULE', 'NO_PROGRAM', 'CLUES', 'SIGNALS', 'members', 'require_files', 'pack',
            'outside', 'special', 'check_members', 'check_size', 'check_room', 'check_entry', 'check_zip', 'unpack',
-           'unlock', 'remove_tree', 'require_room', 'check_data', 'tree', 'tree_memory', 'oom_kills', 'Watch', 'look',
-           'Ended', 'watch', 'Lines', 'feed', 'last_lines', 'start_process', 'read_all', 'Done', 'execute', 'Clue',
-           'Cause', 'over_memory', 'why_stopped', 'why_killed', 'exception_lines', 'find_clue', 'why_it_ended',
-           'duration', 'windows_lines', 'told_windows', 'last_words', 'second_look', 'check_end', 'clear_output',
-           'take_output', 'scratch_folder', 'signals_as_errors', 'run_submission', 'shell_in_sandbox']
+           'unlock', 'remove_tree', 'require_room', 'check_data', 'tree', 'tree_memory', 'oom_kills', 'Watch',
+           'measure', 'look', 'keep_looking', 'Ended', 'wait_for_end', 'watch', 'Lines', 'feed', 'last_lines',
+           'start_process', 'read_all', 'Done', 'execute', 'Clue', 'Cause', 'over_memory', 'why_stopped', 'why_killed',
+           'exception_lines', 'find_clue', 'why_it_ended', 'duration', 'windows_lines', 'told_windows', 'last_words',
+           'second_look', 'check_end', 'clear_output', 'take_output', 'scratch_folder', 'count_lines', 'most_lines',
+           'check_bulk', 'signals_as_errors', 'run_submission', 'shell_in_sandbox']
 
 # %% ../../nbs/07_runtime.ipynb #5632dbe7
 import codecs
@@ -33,6 +34,7 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory, mkdtemp
 from typing import NamedTuple
@@ -42,6 +44,7 @@ import psutil
 # %% ../../nbs/07_runtime.ipynb #93f4c89e
 from ..files import InputError, atomic_path
 from .challenge import Challenge, Limits
+from .kernel import MemoryGroup, memory_group
 from .proxy import allow_proxy
 
 # %% ../../nbs/07_runtime.ipynb #a1dbdd93
@@ -51,10 +54,16 @@ from whaledo.runner.sandbox import (
     Job,
     RunError,
     ask,
+    bubblewrap_command,
+    container_command,
     container_name,
     engine_version,
     find_engine,
     find_image,
+)
+
+# %% ../../nbs/07_runtime.ipynb #313791fe
+from whaledo.runner.sandbox import (
     fit_limits,
     gpu_gb,
     make_etc,
@@ -62,6 +71,7 @@ from whaledo.runner.sandbox import (
     probe_python,
     sandbox_command,
     sandbox_uid,
+    wait_for_last,
     was_started,
 )
 
@@ -173,7 +183,7 @@ def check_size(infos: list, unpacked_gb: float):
             f"and {unpacked_gb:g} GB is the limit; leave out what the submission does not read",
         )
 
-
+# %% ../../nbs/07_runtime.ipynb #009acb29
 def check_room(infos: list, folder):
     "RunError when a disk cannot take what a zip unpacks to."
     size = sum(i.file_size for i in infos) / 1e9
@@ -332,18 +342,38 @@ def _shm(pid) -> int:
     return 0
 
 # %% ../../nbs/07_runtime.ipynb #1242447a
+def _kb(text, *names) -> list:  # bytes, one a name
+    "Sizes in the words of `/proc/PID/smaps_rollup`; 0 where they are missing."
+    found = dict(re.findall(r"^(\w+): +(\d+) kB", text, re.M))
+    return [1024 * int(found.get(name, 0)) for name in names]
+
+# %% ../../nbs/07_runtime.ipynb #f55c78fa
 def _private(process) -> int:
-    "Bytes of a process without shared memory; its resident size where that is not told."
+    "Bytes of a process that no file in shared memory holds; its resident size where that is not told."
     with suppress(OSError, psutil.Error):
         text = Path(f"/proc/{process.pid}/smaps_rollup").read_text()
-        kb = {
-            name: int(n)
-            for name, n in re.findall(r"^(Pss|Pss_Shmem): +(\d+) kB", text, re.M)
-        }
-        return 1024 * (kb["Pss"] - kb.get("Pss_Shmem", 0))
+        all_of_it, shared = _kb(text, "Pss", "Pss_Shmem")
+        unseen = _unnamed(process.pid) if shared > 1e7 else 0
+        return all_of_it - shared + unseen
     with suppress(psutil.Error):
         return process.memory_info().rss
     return 0
+
+# %% ../../nbs/07_runtime.ipynb #21bc5476
+UNNAMED = ("/dev/zero", "/memfd:", "/SYSV")  # shared memory that is no file of /dev/shm
+
+
+def _unnamed(pid) -> int:
+    "Bytes of shared memory that a process maps and no folder shows; what several map counts once."
+    total = 0
+    counts = False
+    for line in Path(f"/proc/{pid}/smaps").read_text().splitlines():
+        words = line.split()
+        if not words[0].endswith(":"):
+            counts = len(words) > 5 and words[5].startswith(UNNAMED)
+        elif counts and words[0] == "Pss:":
+            total += 1024 * int(words[1])
+    return total
 
 # %% ../../nbs/07_runtime.ipynb #47a61d3a
 def _gpu_memory(pid) -> int:
@@ -381,29 +411,51 @@ class Watch:
     folder: Path = Path("/")  # where the disk must not fill up
     gpu: bool = False  # look at its memory, too?
     container: bool = False  # may the kernel kill one process of many?
+    group: MemoryGroup = None  # that counts the memory
+    gone: Callable = lambda: None  # returns when the last process is gone
     looks: int = 0
     peak: int = 0  # memory in bytes
-    killed: bool = False  # did it?
+    killed: bool = False  # has the kernel killed a process?
+    why: str = ""  # the run has to end: memory, disk or gpu
+    error: Exception = None  # of a look
+    over: threading.Event = field(default_factory=threading.Event)
 
 # %% ../../nbs/07_runtime.ipynb #b72ab110
-def look(
-    w: Watch,
-) -> str:  # why the run has to end now: memory, disk or gpu; '' if it may go on
-    "One look; the memory below its limit is measured every fifth time, that of the GPU every fiftieth."
-    w.looks += 1
+def measure(w: Watch) -> int:  # bytes; 0 when this look was not worth it
+    "Memory that is held now; without a group it is measured every fifth time, or where it may be too much."
+    if w.group:
+        w.killed = w.killed or w.group.kills() > 0
+        return w.group.held()
+    w.killed = w.killed or (w.container and oom_kills(w.top()) > 0)
     most = w.limits.memory_gb * 1e9
     exact = w.looks % 5 == 1
     held = tree_memory(w.top(), 0 if exact else 0.8 * most)
-    if exact or held > most:
-        w.peak = max(w.peak, held)
-    if held > most:
+    return held if exact or held > most else 0
+
+# %% ../../nbs/07_runtime.ipynb #5cdfdaee
+def look(
+    w: Watch,
+) -> str:  # why the run has to end now: memory, disk or gpu; '' if it may go on
+    "One look; at the memory of the GPU every fiftieth time."
+    w.looks += 1
+    held = measure(w)
+    w.peak = max(w.peak, held)
+    if held > w.limits.memory_gb * 1e9:
         return "memory"
-    w.killed = w.killed or (w.container and oom_kills(w.top()) > 0)
     if shutil.disk_usage(w.folder).free < 5e8:
         return "disk"
     if w.gpu and w.looks % 50 == 0 and _gpu_memory(w.top()) > w.limits.gpu_gb * 1e9:
         return "gpu"
     return ""
+
+# %% ../../nbs/07_runtime.ipynb #880919ef
+def keep_looking(w: Watch):
+    "Ten times a second, until the run is over or has to end."
+    try:
+        while not w.why and not w.over.wait(0.1):
+            w.why = look(w)
+    except Exception as e:
+        w.error = e
 
 # %% ../../nbs/07_runtime.ipynb #d1ee40f2
 class Ended(NamedTuple):
@@ -414,24 +466,35 @@ class Ended(NamedTuple):
     peak: int  # memory in bytes
 
 # %% ../../nbs/07_runtime.ipynb #1b1e8ee9
+def wait_for_end(process: subprocess.Popen, w: Watch) -> Ended:
+    "Until a process ends or a limit is reached."
+    end = time.monotonic() + w.limits.hours * 3600
+    while (left := end - time.monotonic()) > 0:
+        with suppress(subprocess.TimeoutExpired):
+            code = process.wait(min(0.1, left))
+            killed = w.killed or (w.group and w.group.kills())
+            return Ended(code, "oom" if killed else "", w.peak)
+        if w.error:
+            raise w.error
+        if w.why:
+            return Ended(None, w.why, w.peak)
+    return Ended(None, "oom" if w.killed else "time", w.peak)
+
+# %% ../../nbs/07_runtime.ipynb #aad9d6cb
 def watch(
     process: subprocess.Popen,  # leader of its own session
     w: Watch,
 ) -> Ended:
-    "Wait until a process ends or a limit is reached; then nothing of its session is left."
-    end = time.monotonic() + w.limits.hours * 3600
+    "Wait until a process ends or a limit is reached; then no process of it is left."
+    threading.Thread(target=keep_looking, args=(w,), daemon=True).start()
     try:
-        while time.monotonic() < end:
-            with suppress(subprocess.TimeoutExpired):
-                code = process.wait(0.1)
-                return Ended(code, "oom" if w.killed else "", w.peak)
-            if why := look(w):
-                return Ended(None, why, w.peak)
-        return Ended(None, "oom" if w.killed else "time", w.peak)
+        return wait_for_end(process, w)
     finally:
+        w.over.set()
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+        w.gone()
 
 # %% ../../nbs/07_runtime.ipynb #0aab8ed5
 @dataclass
@@ -653,7 +716,7 @@ def exception_lines(last: list) -> list:  # empty when there is none
             return below[i:]
     return []
 
-
+# %% ../../nbs/07_runtime.ipynb #3e5eba30
 def find_clue(last: list) -> tuple:  # Clue and what it found; None when there is none
     "What the last lines of a run tell."
     own = exception_lines(last)
@@ -690,7 +753,7 @@ def windows_lines(job: Job) -> bool:
         return path.suffix == ".sh" and b"\r\n" in path.read_bytes()
     return False
 
-
+# %% ../../nbs/07_runtime.ipynb #72578c9a
 def told_windows(job: Job) -> str:
     "What to do about carriage returns."
     name = job.challenge.entry_point
@@ -742,7 +805,7 @@ def _find(folder, *words) -> list:  # of str, for a person to read
     )
     return done.stdout.decode("utf-8", "backslashreplace").split("\0")[:-1]
 
-
+# %% ../../nbs/07_runtime.ipynb #1b6516df
 def clear_output(out: Path) -> list:  # names of what is there, first the plain files
     "Remove links and whatever else is neither file nor folder from a folder of outputs."
     unlock(out)
@@ -940,19 +1003,31 @@ def _make_job(
     return _add_runtime(job, engine, run.python), less
 
 # %% ../../nbs/07_runtime.ipynb #40d4ac76
-def _execute(engine: str, job: Job, log) -> Done:
-    "Run the entry point in its sandbox."
-    command = sandbox_command(engine, job)
-    look_at = dict(folder=job.work, gpu=job.gpu)
-    if engine == "bubblewrap":
-        return execute(command, job.limits, log, **look_at)
+def _in_bubblewrap(job: Job, log) -> Done:
+    "Run the entry point; the kernel holds memory a little above the limit, so that the watch speaks first."
+    name = container_name(job)
+    with memory_group(name, 1.1 * job.limits.memory_gb * 1e9) as job.group:
+        gone = partial(wait_for_last, job)
+        look_at = dict(folder=job.work, gpu=job.gpu, group=job.group, gone=gone)
+        return execute(bubblewrap_command(job), job.limits, log, **look_at)
+
+# %% ../../nbs/07_runtime.ipynb #f0b08754
+def _in_container(engine: str, job: Job, log) -> Done:
+    "Run the entry point; Docker and Podman hold most limits by themselves."
     container = _Container(engine, job)
+    look_at = dict(folder=job.work, gpu=job.gpu, top=container.pid, container=True)
     try:
-        return execute(
-            command, job.limits, log, top=container.pid, container=True, **look_at
-        )
+        command = container_command(engine, job)
+        return execute(command, job.limits, log, gone=container.stop, **look_at)
     finally:
         container.stop()
+
+# %% ../../nbs/07_runtime.ipynb #bf7b9bcf
+def _execute(engine: str, job: Job, log) -> Done:
+    "Run the entry point in its sandbox."
+    if engine == "bubblewrap":
+        return _in_bubblewrap(job, log)
+    return _in_container(engine, job, log)
 
 # %% ../../nbs/07_runtime.ipynb #cbcd13b8
 @contextmanager
@@ -1025,12 +1100,44 @@ def _clear(folder, output):
     for old in (output, rejected_name(output), folder / "log.txt"):
         remove_tree(old)
 
+# %% ../../nbs/07_runtime.ipynb #403ef71c
+def count_lines(path: Path) -> int:
+    "How many ends of line a file has; it is read piece by piece."
+    with path.open("rb") as f:
+        return sum(piece.count(b"\n") for piece in iter(lambda: f.read(1 << 20), b""))
+
+
+def most_lines(challenge: Challenge, data_dir: Path) -> int:
+    "How many lines a table of predictions may have: 20 for each line of the challenge's own tables."
+    places = [Path(data_dir, name) for name in challenge.data_files]
+    tables = [p for p in places if p.suffix == ".csv"]
+    tables += [p for place in places for p in place.glob("*.csv")]
+    return 1000 + 20 * sum(map(count_lines, tables))
+
+# %% ../../nbs/07_runtime.ipynb #301fd74e
+def check_bulk(path: Path, run) -> str:  # a sentence; empty when all is well
+    "Is an output too large to be looked at?"
+    size = path.stat().st_size / 1e6
+    if size > run.limits.output_mb:
+        return (
+            f"{path.name} has {size:,.1f} MB, and an output may have {run.limits.output_mb:g} MB; "
+            "write less, or raise the limit with LIMITS=output_mb= where the data are that many."
+        )
+    most = most_lines(run.challenge, run.data_dir)
+    if path.suffix == ".csv" and (lines := count_lines(path)) > most:
+        return (
+            f"{path.name} has {lines:,} lines, and for these data it may have {most:,}; "
+            "write no more rows for a query than the challenge asks for."
+        )
+    return ""
+
 # %% ../../nbs/07_runtime.ipynb #0a6e3482
 def _check(run: Run, log):
     "Give the output its name if it keeps the rules of the challenge."
     rejected = rejected_name(run.output)
     with _stage(run.times, "check"):
-        problems = run.challenge.check(rejected, run.data_dir, log)
+        bulk = check_bulk(rejected, run)
+        problems = [bulk] if bulk else run.challenge.check(rejected, run.data_dir, log)
     if problems:
         lines = ["The submission ran but its output is malformed.", *problems]
         raise RunError("output", "\n".join(lines))

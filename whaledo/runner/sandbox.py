@@ -4,18 +4,20 @@
 
 # %% auto #0
 __all__ = ['CANNOT_RUN', 'BAD_ZIP', 'FAILED', 'BAD_OUTPUT', 'STOPPED', 'REASONS', 'HOME', 'UID', 'STARTING', 'START', 'PROJECT',
-           'PROBE', 'IMAGES', 'SEALED', 'PROBLEMS', 'RunError', 'parse_limits', 'gpu_gb', 'free_shm', 'FittedLimits',
-           'fit_limits', 'Mount', 'Job', 'python_mounts', 'data_mounts', 'mounts', 'make_places', 'environment',
-           'was_started', 'entry', 'bubblewrap_problem', 'probe_python', 'make_etc', 'sandbox_uid',
-           'bubblewrap_command', 'ask', 'find_image', 'copies_images', 'image_problem', 'container_problem', 'highest',
-           'ulimits', 'try_podman', 'podman_run', 'container_name', 'container_command', 'Engine', 'find_engine',
-           'engine_version', 'sandbox_command', 'container_engine', 'build_command', 'pull_command']
+           'PROBE', 'LAUNCH', 'IMAGES', 'SEALED', 'PROBLEMS', 'RunError', 'parse_limits', 'gpu_gb', 'free_shm',
+           'FittedLimits', 'fit_limits', 'Mount', 'Job', 'python_mounts', 'data_mounts', 'mounts', 'make_places',
+           'environment', 'was_started', 'entry', 'bubblewrap_problem', 'probe_python', 'make_etc', 'sandbox_uid',
+           'bubblewrap_options', 'bubblewrap_files', 'bubblewrap_command', 'first_inside', 'wait_for_last', 'ask',
+           'find_image', 'copies_images', 'image_problem', 'container_problem', 'highest', 'ulimits', 'try_podman',
+           'podman_run', 'container_name', 'container_command', 'Engine', 'find_engine', 'engine_version',
+           'sandbox_command', 'container_engine', 'build_command', 'pull_command']
 
 # %% ../../nbs/06_sandbox.ipynb #f72f6bca
 import json
 import os
 import re
 import resource
+import select
 import shlex
 import shutil
 import subprocess
@@ -33,6 +35,7 @@ from joblib import cpu_count
 import whaledo
 from ..files import InputError
 from .challenge import Challenge, Limits
+from .kernel import MemoryGroup, call_filter
 
 # %% ../../nbs/06_sandbox.ipynb #887dfef1
 CANNOT_RUN = {  # reason: exit code, what it means
@@ -181,9 +184,9 @@ class Job:
     extra: tuple = ()  # more that is visible inside: (here, inside, mode) as in `Mount`
     variables: tuple = ()  # more variables: (name, value)
     before: str = ""  # a command to run first
-    shell: bool = (
-        False  # for a person: a shell instead of the entry point, and a network
-    )
+    group: MemoryGroup = None  # bubblewrap: it runs in this control group
+    # for a person: a shell instead of the entry point, and a network
+    shell: bool = False
 
 # %% ../../nbs/06_sandbox.ipynb #7fdcc300
 def python_mounts(job: Job) -> list:  # of Mount
@@ -404,16 +407,15 @@ def _binds(job) -> list:
     ]
 
 # %% ../../nbs/06_sandbox.ipynb #d9fb05ec
-def bubblewrap_command(
+def bubblewrap_options(
     job: Job,  # `python` must be set
-) -> list:  # program and arguments
-    "How bubblewrap has to be called to run a submission."
-    uid = sandbox_uid()
+) -> list:  # words
+    "What bubblewrap has to know before it runs a submission."
     variables = dict(PATH=f"{job.python['bin']}:/usr/bin:/bin", **environment(job))
     return [
-        *"bwrap --unshare-ipc --unshare-pid --unshare-uts --unshare-cgroup-try".split(),
+        *"--unshare-ipc --unshare-pid --unshare-uts --unshare-cgroup-try".split(),
         *"--hostname submission --cap-drop ALL".split(),
-        *_bwrap_user(uid),
+        *_bwrap_user(sandbox_uid()),
         *"--die-with-parent --clearenv".split(),
         *_flags("--setenv", variables.items()),
         *_system(job),
@@ -421,9 +423,58 @@ def bubblewrap_command(
         *_binds(job),
         *"--remount-ro /dev --remount-ro / --chdir".split(),
         job.challenge.root,
-        *_give_up(uid, job.limits),
+    ]
+
+# %% ../../nbs/06_sandbox.ipynb #09c28948
+# started by `sh` in the folder $0; with a group, in the group
+LAUNCH = """
+[ ! -e "$0/group" ] || echo $$ > "$0/group/cgroup.procs" || exit 1
+exec 3< "$0/options" 4< "$0/filter" 5> "$0/status"
+exec env -i "$(command -v bwrap)" --args 3 --json-status-fd 5 "$@"
+"""
+
+
+def bubblewrap_files(job: Job) -> Path:  # folder
+    "Write what bubblewrap reads: options, filter and group."
+    folder = Path(job.work, "bwrap").absolute()
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "options").write_text("\0".join(bubblewrap_options(job)))
+    (folder / "filter").write_bytes(call_filter(counted=job.group is not None))
+    if job.group:
+        (folder / "group").symlink_to(job.group.folder)
+    return folder
+
+# %% ../../nbs/06_sandbox.ipynb #ce9efb7b
+def bubblewrap_command(
+    job: Job,  # `python` must be set
+) -> list:  # program and arguments
+    "How bubblewrap has to be called to run a submission; what it reads is written."
+    folder = bubblewrap_files(job)
+    closed = ["--seccomp", "4"] if (folder / "filter").stat().st_size else []
+    return [
+        *("sh", "-c", LAUNCH, str(folder), *closed),
+        *_give_up(sandbox_uid(), job.limits),
         *entry(job, job.python["python"]),
     ]
+
+# %% ../../nbs/06_sandbox.ipynb #e2493a79
+def first_inside(job: Job) -> int:  # process id; 0 where it is gone, or never was
+    "The first process of a bubblewrap sandbox; it ends when all others inside have ended."
+    with suppress(OSError, ValueError, KeyError):
+        status = (Path(job.work) / "bwrap/status").read_text().splitlines()
+        pid = json.loads(status[0])["child-pid"] if status else 0
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        return pid if b"--json-status-fd" in words else 0
+    return 0
+
+# %% ../../nbs/06_sandbox.ipynb #06f5a840
+def wait_for_last(job: Job, patience: float = 10):  # seconds
+    "Return when no process of a bubblewrap sandbox is left."
+    if pid := first_inside(job):
+        with suppress(ProcessLookupError):
+            handle = os.pidfd_open(pid)
+            select.select([handle], [], [], patience)
+            os.close(handle)
 
 # %% ../../nbs/06_sandbox.ipynb #c8963556
 # what `make build` makes; SUBMISSION_IMAGE overrides both
