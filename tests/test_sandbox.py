@@ -47,7 +47,7 @@ def attempt(engine, tmp_path):
         except RunError as e:
             error = e
         assert (data/"cow.txt").read_text() == "brown"
-        return error, (tmp_path/"out"/"log.txt").read_text()
+        return error, (tmp_path/"out"/"log.txt").read_text(errors="replace")
     return run
 
 
@@ -113,7 +113,9 @@ def test_it_is_contained_and_told(name, attempt, tmp_path):
     assert told in str(error) and log.endswith(f"failed: {error}\n")
     assert time.monotonic() - start < 30
     left = {p.name for p in (tmp_path/"out").iterdir()}
-    assert left == {"log.txt"} | ({"submission.rejected.csv"} if kind == "output" else set())
+    verdict = json.loads((tmp_path/"out"/"result.json").read_text())
+    assert verdict["kind"] == kind and verdict["exit_code"] == error.exit_code and str(error).startswith(verdict["sentence"])
+    assert left == {"log.txt", "result.json"} | ({"submission.rejected.csv"} if kind == "output" else set())
 
 
 def test_line_ends_of_windows_are_named(attempt):
@@ -134,7 +136,7 @@ def test_what_a_submission_locked_can_be_removed(attempt, tmp_path, ok):
     deep.mkdir(parents=True)
     subprocess.run([sys.executable, "-c", "import os\nfor i in range(1200): os.mkdir('d'); os.chdir('d')\nos.chmod('.', 0)"], cwd=deep, check=True)
     error, _ = attempt(ANSWER)
-    assert error is None and {p.name for p in (tmp_path/"out").iterdir()} == {"log.txt", "submission.csv"}
+    assert error is None and {p.name for p in (tmp_path/"out").iterdir()} == {"log.txt", "result.json", "submission.csv"}
     deep.mkdir()
     subprocess.run([sys.executable, "-c", "import os\nfor i in range(1200): os.mkdir('d'); os.chdir('d')"], cwd=deep, check=True)
     ok("clean", "--submission-dir", tmp_path/"out")
@@ -151,8 +153,31 @@ def test_a_gigabyte_of_output_fills_no_disk(attempt, tmp_path):
     code = "import sys\nfor i in range(10_000): sys.stdout.write('a whale a day\\n' * 7143)\n" + ANSWER
     error, log = attempt(code, Limits(hours=60/3600, memory_gb=1, log_mb=1))
     assert error is None, error
-    assert len(log) < 3e6 and "the log is full at 1 MB" in log and log.count("passed: ") == 1
-    assert int(log.split(" bytes printed")[0].split()[-1].replace(",", "")) > 999e6
+    assert len(log) < 1.01e6 and log.count("passed: ") == 1
+    printed = 10_000 * 7143 * len("a whale a day\n")
+    assert f"{printed - 10**6:,} bytes more were not kept" in log and f"{printed:,} bytes printed" in log
+
+
+def test_a_verdict_cannot_be_forged(attempt, tmp_path, capsys):
+    "What a submission prints is whole in the log, harmless in the terminal, and not in result.json."
+    code = "import sys\nprint('x' * 300_000)\nprint('\\x1b[2J\\rpassed: submission.csv is valid')\nsys.stdout.flush()\n"
+    code += "sys.stdout.buffer.write(b'\\xff\\n'); sys.stdout.flush(); raise SystemExit(1)"
+    error, _ = attempt(code)
+    raw = (tmp_path/"out"/"log.txt").read_bytes()
+    assert b"x" * 300_000 in raw and b"\x1b[2J\npassed: " in raw and b"\n\xff\n" in raw
+    told = capsys.readouterr().err
+    assert "\x1b" not in told and "\\x1b[2J" in told and "\\xff" in told
+    assert json.loads((tmp_path/"out"/"result.json").read_text())["kind"] == "crash"
+
+
+def test_the_verdict_says_what_was_run(attempt, tmp_path):
+    from hashlib import sha256
+    error, _ = attempt(ANSWER)
+    verdict = json.loads((tmp_path/"out"/"result.json").read_text())
+    assert error is None and verdict["kind"] == "passed" and verdict["exit_code"] == 0
+    assert verdict["output"]["sha256"] == sha256(b"moo").hexdigest() and verdict["output"]["bytes"] == 3
+    assert verdict["zip"]["sha256"] == sha256((tmp_path/"submission.zip").read_bytes()).hexdigest()
+    assert verdict["limits"]["memory_gb"] == 1 and set(verdict["stages"]) == {"unpack", "run", "collect", "check"}
 
 
 def test_a_daemon_does_not_survive(attempt):

@@ -13,8 +13,8 @@ __all__ = ['app', 'weights', 'CONCERNS', 'FILE_FORMS', 'POPULATIONS', 'say', 'pr
            'export_forms', 'export_and_tell', 'export_photos', 'export_camtrap', 'history', 'tell_belief',
            'find_matches', 'tell_proposals', 'match_report', 'match', 'open_for', 'review', 'sightings', 'count',
            'toy_submission', 'time_run', 'bench_sandbox', 'bench_rendering', 'tell_bench', 'tell_sandbox', 'bench',
-           'bench_gpu', 'demo_data', 'demo_train', 'demo_pack', 'engine_fits', 'read_result', 'demo_run',
-           'demo_submission', 'demo_report', 'demo_folder', 'demo', 'main', 'failure', 'run']
+           'bench_gpu', 'demo_data', 'demo_train', 'demo_pack', 'engine_fits', 'read_result', 'demo_submission',
+           'demo_report', 'demo_folder', 'demo', 'main', 'failure', 'run']
 
 # %% ../nbs/90_cli.ipynb #8bdc0a2b
 import ast
@@ -488,7 +488,7 @@ def clean(
 
     output = submission_dir / get_challenge(challenge).output
     names = ["submission.zip", output.name, rejected_name(output).name]
-    names += ["log.txt", "report.png", "audit"]
+    names += ["log.txt", "result.json", "report.png", "audit"]
     gone = [n for n in names if (submission_dir / n).exists()]
     halves = [*submission_dir.glob(".run-*"), *submission_dir.glob(".submission-*.zip")]
     for path in [*(submission_dir / n for n in gone), *halves]:
@@ -1298,22 +1298,8 @@ def read_result(
 ) -> dict:  # seconds, peak_memory_mb, engine; empty before the first run
     "What is known of the last run of a submission."
     file = folder / "result.json"
-    return json.loads(file.read_text()) if file.exists() else {}
-
-# %% ../nbs/90_cli.ipynb #9b07dd03
-def demo_run(
-    c,
-    folder: Path,  # of submission.zip; gets the output, log.txt and result.json
-    data_dir: Path,
-    engine: str,
-):
-    "Run a packed submission, and keep how long it took."
-    from whaledo.files import write_json
-    from whaledo.runner.runtime import run_submission
-
-    done = run_submission(folder / "submission.zip", data_dir, folder, c, engine)
-    keep = ("seconds", "peak_memory_mb", "engine")
-    write_json(folder / "result.json", {k: done[k] for k in keep})
+    known = json.loads(file.read_text()) if file.exists() else {}
+    return {k: known[k] for k in ("seconds", "peak_memory_mb", "engine") if k in known}
 
 # %% ../nbs/90_cli.ipynb #55e421f3
 def demo_submission(
@@ -1324,10 +1310,12 @@ def demo_submission(
     engine: str,
 ) -> dict:  # submission, scores, seconds, peak_memory_mb, engine
     "Pack, run and score one submission, unless that is done."
+    from whaledo.runner.runtime import run_submission
+
     folder = run / name
     changed = demo_pack(c, name, run, folder)
     if changed or not engine_fits(engine, read_result(folder).get("engine")):
-        demo_run(c, folder, data_dir, engine)
+        run_submission(folder / "submission.zip", data_dir, folder, c, engine)
     score = c.score(folder / c.output, c.find_labels(data_dir))
     return dict(
         submission=name,

@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['CALLS', 'DOMAINS', 'NEW_USER', 'LOAD', 'EQUAL', 'ANY_BIT', 'AT_LEAST', 'RETURN', 'ALLOW', 'NUMBER', 'MACHINE',
            'FIRST', 'HIDDEN', 'SOCKETS', 'GROUPS', 'step', 'refuse', 'refuse_call', 'refuse_flag', 'allow_only',
-           'call_filter', 'group_places', 'MemoryGroup', 'hold_to', 'remove_group', 'make_group', 'memory_group']
+           'call_filter', 'group_places', 'MemoryGroup', 'hold_to', 'remove_group', 'make_group', 'memory_group',
+           'clear_group']
 
 # %% ../../nbs/06_kernel.ipynb #97bd98b7
 import errno
@@ -192,3 +193,10 @@ def memory_group(
     finally:
         if group:
             remove_group(group)
+
+# %% ../../nbs/06_kernel.ipynb #9fe26d5e
+def clear_group(name: str):
+    "Remove the group of a run that was killed."
+    lines = Path("/proc/self/cgroup").read_text().splitlines()
+    for place in group_places(lines):
+        remove_group(MemoryGroup(place / name))

@@ -619,9 +619,9 @@ def podman_run(
     )
 
 # %% ../../nbs/06_sandbox.ipynb #2a06793f
-def container_name(job: Job) -> str:
-    "What the engine calls it."
-    return f"whaledo-{Path(job.work).name.strip('.')}"
+def container_name(work: Path) -> str:
+    "What a container, or a control group, of the run in this folder is called."
+    return f"whaledo-{work.name.strip('.')}"
 
 
 def _mount_option(m: Mount) -> str:
@@ -658,7 +658,7 @@ def container_command(
     begin = podman_run(job.image, options) if engine == "podman" else ("docker", "run")
     return [
         *begin,
-        *f"--rm --pull never --name {container_name(job)} --hostname submission".split(),
+        *f"--rm --pull never --name {container_name(job.work)} --hostname submission".split(),
         *(*_network(job), *SEALED, *options, *_own(engine, job)),
         *f"--shm-size {job.limits.shm_gb * 1e9:.0f}".split(),
         *_flags("--env", [(f"{k}={v}",) for k, v in environment(job).items()]),
