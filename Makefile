@@ -110,6 +110,7 @@ pack-quickstart:    ## pack the smallest submission that works
 pack-benchmark:     ## pack the HOG benchmark, which needs no weights
 pack-submission:    ## pack the trained one, with the weights in it
 pack-example: pack-quickstart ## the same as pack-quickstart
+repack-example: clean pack-example ## clean, then pack-example
 repack-submission: clean pack-submission ## clean, then pack-submission
 
 test-submission: setup ## run submission.zip on DATA_DIR, sealed off and within the limits, and check its output
@@ -162,5 +163,5 @@ lock: .venv/bin/uv ## resolve runtime/requirements.in and settings.ini anew, as 
 	.venv/bin/uv pip compile -q --python-version 3.11 --no-header --generate-hashes runtime/requirements.in -c requirements-dev.txt -o runtime/requirements.txt
 
 .PHONY: help setup demo test lab export copies data scenarios train pack-quickstart pack-benchmark pack-submission pack-example \
-        repack-submission test-submission audit-submission score report build pull test-container interact-container \
+        repack-example repack-submission test-submission audit-submission score report build pull test-container interact-container \
         verify-podman match review bench bench-gpu clean lock

@@ -255,6 +255,25 @@ def test_what_runs_there_runs_here(attempt):
     assert "45" in log.splitlines() and "compiled" in log.splitlines()
 
 
+def test_pose_bowl_runs_in_its_workdir(attempt):
+    code = "DATA_DIR=../data\ncat $DATA_DIR/cow.txt && pwd && printf moo > ../submission/submission.csv\n"
+    error, log = attempt(code, name="main.sh", workdir="workdir")
+    assert error is None and "brown/code_execution/workdir" in log.replace("\n", ""), error
+
+
+def test_the_clouds_have_a_folder_called_submission(attempt):
+    code = "import os\nos.listdir('/codeexecution/submission')\nopen('predictions/answer.csv', 'w').write('moo')"
+    error, _ = attempt(code, root="/codeexecution", writes="predictions", folders=("submission",), output="answer.csv")
+    assert error is None, error
+
+
+def test_bwrap_is_bubblewrap():
+    from whaledo.runner.sandbox import find_engine
+    if problem := PROBLEMS["bubblewrap"]():
+        pytest.skip(problem)
+    assert find_engine("bwrap").name == "bubblewrap"
+
+
 def test_only_the_allowed_service_is_let_through(attempt):
     import socketserver
     import threading

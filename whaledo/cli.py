@@ -1288,9 +1288,9 @@ def demo_pack(
 # %% ../nbs/90_cli.ipynb #b5a6c870
 def engine_fits(engine: str, used: str) -> bool:
     "Was a run that used one engine run as it should be now?"
-    from whaledo.runner.sandbox import PROBLEMS
+    from whaledo.runner.sandbox import ALIASES, PROBLEMS
 
-    return used in PROBLEMS and engine in ("auto", used)
+    return used in PROBLEMS and ALIASES.get(engine, engine) in ("auto", used)
 
 
 def read_result(

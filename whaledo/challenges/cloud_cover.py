@@ -9,11 +9,12 @@ __all__ = ['NATURE', 'BY_MAN', 'SPECTRA', 'ROOFS', 'CROPS', 'SURFACES', 'CLOUD',
            'desert', 'snow', 'city', 'fields', 'reflected', 'Kind', 'Sky', 'draw_cirrus', 'clouds', 'shadowed', 'shine',
            'expose', 'Rendered', 'render_chip', 'true_colour', 'show_chip', 'chip_pixels', 'pixel_table', 'geo_keys',
            'write_tif', 'four_letters', 'draw_dates', 'plan_chips', 'Chip', 'write_chip', 'write_chips', 'make_data',
-           'read_metadata', 'pack_masks', 'header_problem', 'read_mask', 'masks', 'check_output', 'labelled_chips',
-           'score_masks', 'true_mask', 'split_places', 'load_chip', 'load_chips', 'draw_batch', 'cloud_loss',
-           'one_core', 'Trainer', 'train_step', 'fit', 'validate', 'data_hash', 'run_settings', 'run_facts',
-           'train_network', 'train', 'trained', 'save_run', 'pixel_counts', 'chip_table', 'iou_by', 'show_errors',
-           'plot_scores', 'plot_errors', 'plot_worst', 'draw', 'write_variant', 'variants', 'compare', 'count_chips']
+           'read_metadata', 'require_once', 'chip_folders', 'by_folders', 'is_mask_name', 'pack_masks',
+           'header_problem', 'has_more_pages', 'read_mask', 'masks', 'check_output', 'labelled_chips', 'score_masks',
+           'true_mask', 'split_places', 'load_chip', 'load_chips', 'draw_batch', 'cloud_loss', 'one_core', 'Trainer',
+           'train_step', 'fit', 'validate', 'data_hash', 'run_settings', 'run_facts', 'train_network', 'train',
+           'trained', 'save_run', 'pixel_counts', 'chip_table', 'iou_by', 'show_errors', 'plot_scores', 'plot_errors',
+           'plot_worst', 'draw', 'write_variant', 'variants', 'compare', 'count_chips']
 
 # %% ../../nbs/20_cloud_cover.ipynb #65e6a5d6
 import contextlib
@@ -37,6 +38,7 @@ import numpy as np
 import pandas as pd
 import scipy.fft
 from joblib import cpu_count
+from PIL import Image
 from scipy.ndimage import gaussian_filter
 from tifffile import TiffFile, imwrite
 from tqdm.auto import tqdm
@@ -52,11 +54,11 @@ from timm.utils import ModelEmaV3
 from whaledo.challenges.cloud_cover_inference import (
     BANDS,
     UNet,
+    as_stored,
     default_config,
     predict_chip,
     prepare,
     read_chip,
-    read_tif,
 )
 from ..files import InputError, atomic_path, link_or_copy, write_csv, write_json
 from ..metrics import mask_iou
@@ -580,23 +582,44 @@ def make_data(
 def read_metadata(
     folder,
     part: str = "test",  # 'train' or 'test'
-    # chip_id, location, datetime as text, by line; InputError when the table or a chip's
-    # folder is wrong
+    # chip_id, location, datetime as text; InputError when the table or a chip's folder is
+    # wrong
 ) -> pd.DataFrame:
-    "The chips of a data folder, or of its training folder."
+    "The chips of a data folder, one a folder, or those that its training table lists."
     path = Path(folder) / f"{part}_metadata.csv"
     features = Path(folder) / f"{part}_features"
     remedy = f"lay the folder out with {path.name} and {features.name}/{{chip_id}}/{{band}}.tif"
     df = read_table(path, remedy, ["chip_id"])
+    require_once(df.chip_id, path)
+    if part == "test":
+        return by_folders(df, chip_folders(features, remedy))
     if df.empty:
         raise InputError(f"{path} lists no chip; {remedy}.")
-    again = df.chip_id.duplicated()
-    for line, chip in df.chip_id[again].items():
+    _check_folders(df.chip_id, path, features, remedy)
+    return df
+
+# %% ../../nbs/20_cloud_cover.ipynb #31e67e3d
+def require_once(chip_ids: pd.Series, path):
+    "InputError for the first chip that a table lists again."
+    for line, chip in chip_ids[chip_ids.duplicated()].items():
         raise InputError(
             f"{path} line {line}: chip {chip} is listed again; list each chip once."
         )
-    _check_folders(df.chip_id, path, features, remedy)
-    return df
+
+# %% ../../nbs/20_cloud_cover.ipynb #97a1d8d4
+def chip_folders(features: Path, remedy: str) -> list:  # of chip ids; InputError when there are none
+    "Chips are the folders that have no dot in front."
+    folders = [p for p in features.iterdir() if p.is_dir()] if features.is_dir() else []
+    chips = sorted(p.name for p in folders if not p.name.startswith("."))
+    if not chips:
+        raise InputError(f"{features} has no folder of a chip; {remedy}.")
+    return chips
+
+
+def by_folders(df: pd.DataFrame, chips: list) -> pd.DataFrame:
+    "The rows of these chips in their order, empty where the table does not know one."
+    rows = df.set_index("chip_id").reindex(chips).fillna("")
+    return rows.reset_index(names="chip_id")
 
 # %% ../../nbs/20_cloud_cover.ipynb #97ddf418
 def _check_folders(chip_ids, path, features, remedy):
@@ -611,19 +634,26 @@ def _check_folders(chip_ids, path, features, remedy):
 MAX_BYTES = 524_288  # of one mask
 
 # %% ../../nbs/20_cloud_cover.ipynb #f868dd24
+def is_mask_name(name: str) -> bool:
+    "Does `*.tif` of a shell find a file of this name?"
+    last = name.rpartition("/")[2]
+    return last.endswith(".tif") and not last.startswith(".")
+
+# %% ../../nbs/20_cloud_cover.ipynb #a1478bc2
 def pack_masks(
     folder,  # what a submission wrote
     output_path,  # submission.tar.gz
 ):
-    "All of a folder as a tar.gz, file by file; InputError when one is larger than a mask may be."
+    "The masks of a folder as a tar.gz, file by file; InputError when one is larger than a mask may be."
     with (
         atomic_path(output_path) as new,
         new.open("wb") as f,
         gzip.GzipFile("", "wb", 6, f, mtime=0) as gz,
         tarfile.open(fileobj=gz, mode="w|") as tar,
     ):
-        for path in sorted(Path(folder).rglob("*")):
-            _add(tar, path, path.relative_to(folder))
+        for path in sorted(Path(folder).iterdir()):
+            if is_mask_name(path.name):
+                _add(tar, path, path.relative_to(folder))
 
 # %% ../../nbs/20_cloud_cover.ipynb #4a9c55ce
 def _anonymous(info: tarfile.TarInfo) -> tarfile.TarInfo:
@@ -704,21 +734,20 @@ def _content(plain, size, read):
 
 # %% ../../nbs/20_cloud_cover.ipynb #b8d75c60
 def _files(path, most):
-    "Name and content of each file of a tar.gz or a folder."
+    "Name and content of each file called *.tif of a tar.gz or a folder."
     if not Path(path).exists():
         raise InputError(
             f"{path} does not exist; give the submission.tar.gz that a run wrote."
         )
-    if not Path(path).is_dir():
-        yield from _tar_files(path, most)
-        return
+    found = _folder_files(path) if Path(path).is_dir() else _tar_files(path, most)
+    return ((name, content) for name, content in found if is_mask_name(name))
+
+
+def _folder_files(path):
+    "Name and content of each file of a folder."
     for p in sorted(Path(path).iterdir()):
-        yield (
-            p.name,
-            _content(
-                p.is_file() and not p.is_symlink(), p.lstat().st_size, p.read_bytes
-            ),
-        )
+        plain = p.is_file() and not p.is_symlink()
+        yield p.name, _content(plain, p.lstat().st_size, p.read_bytes)
 
 # %% ../../nbs/20_cloud_cover.ipynb #6a07eeaf
 UNREADABLE = "is not a readable TIFF; write it with tifffile.imwrite"
@@ -730,30 +759,36 @@ def header_problem(
     "What is wrong with a mask, before a pixel of it is decoded."
     try:
         with TiffFile(io.BytesIO(content)) as tif:
-            pages = len(tif.pages)
-            shape = tif.pages[0].shape
+            if has_more_pages(tif):
+                return "has several bands or pages; write a single band"
+            shape = tif.series[0].shape
             dtype = tif.pages[0].dtype
+            tile = max(tif.pages[0].tilewidth, tif.pages[0].tilelength)
     except Exception:
         return UNREADABLE
-    if pages > 1:
-        return f"has {pages} bands or pages; write a single band"
-    if shape != (512, 512):
+    if shape not in [(512, 512), (1, 512, 512)] or tile > 4096:
         return f"is {' x '.join(map(str, shape))} pixels; write 512 x 512 in one band"
     return "" if dtype == np.uint8 else f"has the type {dtype}; write uint8"
+
+# %% ../../nbs/20_cloud_cover.ipynb #073d2a9d
+def has_more_pages(tif: TiffFile) -> bool:
+    "Is there a second page? The others are not looked for: a file may chain thousands."
+    try:
+        return tif.pages[1] is not None
+    except IndexError:
+        return False
 
 # %% ../../nbs/20_cloud_cover.ipynb #8f304ac1
 def read_mask(
     content: bytes,  # of a file
     # (512, 512) uint8, 0 and 1; InputError says what is wrong, without the name of the file
 ) -> np.ndarray:
-    "A mask from the bytes of a TIFF."
+    "A mask from the bytes of a TIFF: the numbers that stand in the file, whatever is white."
     if problem := header_problem(content):
         raise InputError(problem)
     try:
-        mask = read_tif(io.BytesIO(content)).reshape(
-            512, 512
-        )  # 512 x 512 x 1 is all right
-    except ValueError:
+        mask = as_stored(Image.open(io.BytesIO(content))).reshape(512, 512)
+    except Exception:
         raise InputError(UNREADABLE) from None
     if mask.max() > 1:
         raise InputError(
@@ -780,7 +815,7 @@ def masks(
         else:
             yield name[:-4], mask
     if absent := [name for name, is_missing in missing.items() if is_missing]:
-        wrong["is missing; write a mask for every chip of test_metadata.csv"] = absent
+        wrong["is missing; write a mask for every chip"] = absent
     problems += [_problem(output_path, names, what) for what, names in wrong.items()]
 
 # %% ../../nbs/20_cloud_cover.ipynb #997a7220
@@ -795,7 +830,7 @@ def _good(name, content, missing):
     if "/" in name:
         raise InputError("lies in a folder; put the masks side by side")
     if name not in missing:
-        raise InputError("is not the mask of a chip in test_metadata.csv; leave it out")
+        raise InputError("is not the mask of a chip of test_features; leave it out")
     if not missing[name]:
         raise InputError("is there twice; write each mask once")
     missing[name] = False
@@ -824,7 +859,8 @@ def check_output(
 # %% ../../nbs/20_cloud_cover.ipynb #60d18097
 def labelled_chips(labels: Path) -> list:  # of chip ids; InputError when there are none
     "The chips that a folder of true masks knows."
-    chip_ids = sorted(p.stem for p in labels.glob("*.tif")) if labels.is_dir() else []
+    files = labels.glob("*.tif") if labels.is_dir() else []
+    chip_ids = sorted(p.stem for p in files if is_mask_name(p.name))
     if not chip_ids:
         raise InputError(
             f"{labels} is no folder of masks; give the test_labels of the data folder."
@@ -1266,9 +1302,10 @@ cloud_cover = register(
         score=score_masks,
         root="/codeexecution",
         writes="predictions",
+        folders=("submission",),
         output="submission.tar.gz",
         collect=pack_masks,
-        limits=Limits(hours=4, cpus=5, memory_gb=48, gpu_gb=12),
+        limits=Limits(hours=4, cpus=5, memory_gb=48, gpu_gb=12, output_mb=6000),
         allow=("planetarycomputer.microsoft.com",),
         sources=SOURCES,
         needs=NEEDS,

@@ -826,7 +826,7 @@ def duration(hours: float) -> str:
 # %% ../../nbs/07_runtime.ipynb #9393fee5
 def windows_lines(job: Job) -> bool:
     "Is the entry point a shell script with carriage returns?"
-    path = Path(job.work, "root", job.challenge.entry_point)
+    path = Path(job.work, "root", job.challenge.workdir, job.challenge.entry_point)
     with suppress(OSError):
         return path.suffix == ".sh" and b"\r\n" in path.read_bytes()
     return False
@@ -948,7 +948,7 @@ def _head(run, job) -> list:
     nobody = "read-only data, a user without rights, fresh home and /tmp"
     lines = [
         f"submission  {facts['zip']['file']}, sha256 {facts['zip']['sha256']}",
-        f"challenge   {c.name}: {c.root}/{c.entry_point} > {c.writes}/ > {c.output}",
+        f"challenge   {c.name}: {c.current}/{c.entry_point} > {c.writes}/ > {c.output}",
         f"engine      {facts['engine_version']} ({facts['why_this_engine']})",
         f"sandbox     {_network(job)}, {nobody}",
         f"runtime     {', '.join(f'{k} {v}' for k, v in facts['versions'].items())}",
@@ -978,13 +978,14 @@ def _facts(run, job, engine, less) -> dict:
 
 # %% ../../nbs/07_runtime.ipynb #eb98c342
 def _make_root(zip_path, job):
-    "The unpacked zip, with the folders that the platform mounts there."
+    "The unpacked zip, with the folders that the platform has there."
     c = job.challenge
     root = Path(job.work) / "root"
-    root.mkdir()
+    current = root / c.workdir
+    current.mkdir(parents=True)
     if zip_path:
-        unpack(zip_path, root, c.entry_point, job.limits.unpacked_gb)
-    for name in ("data", c.writes):
+        unpack(zip_path, current, c.entry_point, job.limits.unpacked_gb)
+    for name in ("data", c.writes, *c.folders):
         if (root / name).is_file():
             raise RunError(
                 "zip",

@@ -4,13 +4,13 @@
 
 # %% auto #0
 __all__ = ['CANNOT_RUN', 'BAD_ZIP', 'FAILED', 'BAD_OUTPUT', 'STOPPED', 'REASONS', 'HOME', 'UID', 'STARTING', 'START', 'PROJECT',
-           'PROBE', 'LAUNCH', 'IMAGES', 'SEALED', 'PROBLEMS', 'RunError', 'parse_limits', 'gpu_gb', 'free_shm',
-           'FittedLimits', 'fit_limits', 'Mount', 'Job', 'python_mounts', 'data_mounts', 'mounts', 'make_places',
-           'environment', 'was_started', 'entry', 'bubblewrap_problem', 'probe_python', 'make_etc', 'sandbox_uid',
-           'bubblewrap_options', 'bubblewrap_files', 'bubblewrap_command', 'first_inside', 'wait_for_last', 'ask',
-           'find_image', 'copies_images', 'image_problem', 'container_problem', 'highest', 'ulimits', 'try_podman',
-           'podman_run', 'container_name', 'container_command', 'Engine', 'find_engine', 'engine_version',
-           'sandbox_command', 'container_engine', 'build_command', 'pull_command']
+           'PROBE', 'LAUNCH', 'IMAGES', 'SEALED', 'PROBLEMS', 'ALIASES', 'RunError', 'parse_limits', 'gpu_gb',
+           'free_shm', 'FittedLimits', 'fit_limits', 'Mount', 'Job', 'python_mounts', 'data_mounts', 'mounts',
+           'make_places', 'environment', 'was_started', 'entry', 'bubblewrap_problem', 'probe_python', 'make_etc',
+           'sandbox_uid', 'bubblewrap_options', 'bubblewrap_files', 'bubblewrap_command', 'first_inside',
+           'wait_for_last', 'ask', 'find_image', 'copies_images', 'image_problem', 'container_problem', 'highest',
+           'ulimits', 'try_podman', 'podman_run', 'container_name', 'container_command', 'Engine', 'find_engine',
+           'engine_version', 'sandbox_command', 'container_engine', 'build_command', 'pull_command']
 
 # %% ../../nbs/06_sandbox.ipynb #f72f6bca
 import json
@@ -257,7 +257,7 @@ def environment(
 # %% ../../nbs/06_sandbox.ipynb #2896820d
 STARTING = ".starting"  # lies in `tmp` until the entry point is reached
 START = (
-    f'if "$1" --version >/dev/null 2>&1; then rm -f /tmp/{STARTING}; fi; exec "$@"'
+    f'if "$1" -c "" >/dev/null 2>&1; then rm -f /tmp/{STARTING}; fi; exec "$@"'
 )
 
 
@@ -271,7 +271,7 @@ def entry(job: Job, python: str = "python") -> list:  # program and arguments
     name = job.challenge.entry_point
     words = [python, name]
     if name.endswith(".sh"):
-        words = ["bash", name]
+        words = ["sh", name]
     if job.shell:
         words = ["bash"]
     before = f"{job.before} && " if job.before else ""
@@ -422,7 +422,7 @@ def bubblewrap_options(
         *(_as_it_is("/etc/ssl") if job.shell else ["--unshare-net", "--new-session"]),
         *_binds(job),
         *"--remount-ro /dev --remount-ro / --chdir".split(),
-        job.challenge.root,
+        job.challenge.current,
     ]
 
 # %% ../../nbs/06_sandbox.ipynb #09c28948
@@ -662,7 +662,7 @@ def container_command(
         *(*_network(job), *SEALED, *options, *_own(engine, job)),
         *f"--shm-size {job.limits.shm_gb * 1e9:.0f}".split(),
         *_flags("--env", [(f"{k}={v}",) for k, v in environment(job).items()]),
-        *(*_volumes(job), "--workdir", job.challenge.root),
+        *(*_volumes(job), "--workdir", job.challenge.current),
         *("--entrypoint", "/bin/sh", job.image, "-c", '"$@"; exit $?', "sh"),
         *entry(job),
     ]
@@ -682,10 +682,14 @@ class Engine(NamedTuple):
     why: str  # it was this one
 
 # %% ../../nbs/06_sandbox.ipynb #48190188
+ALIASES = dict(bwrap="bubblewrap")  # as people type it
+
+
 def find_engine(
     engine: str = "auto",  # auto, docker, podman or bubblewrap
 ) -> Engine:  # InputError for an unknown one, RunError when it does not work here
     "The engine that will run the submission."
+    engine = ALIASES.get(engine, engine)
     if engine not in ("auto", *PROBLEMS):
         raise InputError(
             f"There is no engine '{engine}'; ENGINE is one of: auto, {', '.join(PROBLEMS)}."
