@@ -6,19 +6,19 @@
 __all__ = ['VOCABULARY', 'OTHER', 'LAYOUT', 'FRAME', 'FPS', 'PARTS', 'REST', 'ROAM', 'SNIFF', 'MOUNT', 'ATTACK', 'FLEE', 'LABEL',
            'MOTION', 'RESIDENT_NEXT', 'INTRUDER_NEXT', 'NEXT', 'SHAPE', 'CURVE', 'REACH', 'SLIP', 'COLOURS', 'MICE',
            'OUTLINE', 'SWAP', 'MADE', 'SOURCES', 'NEEDS', 'TITLE', 'mouse_behavior', 'label_problem', 'shape_problem',
-           'value_problem', 'as_input_error', 'read_vocabulary', 'Annotated', 'annotation_problem', 'read_labelled',
-           'body', 'traits', 'at_first', 'new_world', 'spot', 'begin', 'decide', 'meet', 'react', 'facing', 'refuge',
-           'Plan', 'plan', 'half_turn', 'attend', 'turn_rate', 'turn', 'stride', 'thrust', 'walk', 'keep_apart', 'step',
-           'Simulation', 'simulate', 'draw_mouse', 'draw_frame', 'film_strip', 'Bouts', 'bouts', 'late_edges', 'bridge',
-           'annotate', 'episodes', 'lose_points', 'mix_up', 'track', 'film', 'make_sequences', 'without', 'write_demo',
-           'guesses', 'ethogram', 'legend', 'missing_problems', 'wrong_problems', 'prediction_problems', 'Truth',
-           'read_truth', 'frame_names', 'score_behaviour', 'vocabulary_of', 'unknown_problems', 'warn_of_unclaimed',
-           'output_problems', 'check_output', 'Recipe', 'mirror', 'Video', 'prepare', 'crop_size', 'n_batches', 'crops',
-           'crop', 'predict_all', 'frame_f1', 'class_weights', 'Trainer', 'train_step', 'Fitted', 'train_epoch', 'fit',
-           'split', 'n_bouts', 'choose_width', 'origin', 'earlier_run', 'train_behaviour', 'describe_run', 'save_run',
-           'Compared', 'pairs_of', 'plot_rasters', 'plot_confusion', 'bout_table', 'plot_bouts', 'longest_mistakes',
-           'plot_mistake', 'plot_worst', 'draw_strips', 'draw_errors', 'count_videos', 'write_variant', 'variants',
-           'compare', 'make_demo', 'train_demo']
+           'value_problem', 'as_input_error', 'read_vocabulary', 'Annotated', 'annotator_of', 'annotation_problem',
+           'read_labelled', 'body', 'traits', 'at_first', 'new_world', 'spot', 'begin', 'decide', 'meet', 'react',
+           'facing', 'refuge', 'Plan', 'plan', 'half_turn', 'attend', 'turn_rate', 'turn', 'stride', 'thrust', 'walk',
+           'keep_apart', 'step', 'Simulation', 'simulate', 'draw_mouse', 'draw_frame', 'film_strip', 'Bouts', 'bouts',
+           'late_edges', 'bridge', 'annotate', 'episodes', 'lose_points', 'mix_up', 'track', 'film', 'make_sequences',
+           'without', 'write_demo', 'guesses', 'ethogram', 'legend', 'missing_problems', 'wrong_problems',
+           'prediction_problems', 'Truth', 'read_truth', 'frame_names', 'score_behaviour', 'vocabulary_of',
+           'unknown_problems', 'warn_of_unclaimed', 'output_problems', 'check_output', 'Recipe', 'mirror', 'Video',
+           'prepare', 'crop_size', 'n_batches', 'crops', 'crop', 'predict_all', 'frame_f1', 'class_weights', 'Trainer',
+           'train_step', 'Fitted', 'train_epoch', 'fit', 'split', 'n_bouts', 'choose_width', 'origin', 'earlier_run',
+           'train_behaviour', 'describe_run', 'save_run', 'Compared', 'pairs_of', 'plot_rasters', 'plot_confusion',
+           'bout_table', 'plot_bouts', 'longest_mistakes', 'plot_mistake', 'plot_worst', 'draw_strips', 'draw_errors',
+           'count_videos', 'write_variant', 'variants', 'compare', 'make_demo', 'train_demo']
 
 # %% ../../nbs/30_mouse_behavior.ipynb #10a86e18
 import hashlib
@@ -54,12 +54,13 @@ from whaledo.challenges.mouse_behavior_inference import (
     features,
     read_npy,
     read_sequences,
+    unfold,
     vote,
 )
 from ..files import InputError, atomic_path, write_csv, write_json
 from ..metrics import macro_f1_precision
 from ..provenance import commit, hardware, make_once, source_hash
-from ..runner.challenge import Audit, Challenge, Demo, register
+from ..runner.challenge import Audit, Challenge, Demo, Limits, register
 
 # %% ../../nbs/30_mouse_behavior.ipynb #e60cc0df
 VOCABULARY = ["attack", "investigation", "mount", "other"]  # of task 1
@@ -149,12 +150,21 @@ LAYOUT = (
 )
 
 # %% ../../nbs/30_mouse_behavior.ipynb #392c0bbd
+def annotator_of(sequence: dict) -> int:  # None where there is none
+    "Who labelled a sequence; 0.0 is 0, and so is an array of one 0."
+    who = sequence.get("annotator_id")
+    if isinstance(who, np.ndarray) and who.size == 1:
+        who = who.item()
+    whole = isinstance(who, int) or isinstance(who, float) and who.is_integer()
+    return int(who) if whole else None
+
+# %% ../../nbs/30_mouse_behavior.ipynb #fe378142
 def annotation_problem(
     sequence, n_classes: int
 ) -> str:  # the rest of a sentence, or ''
     "What is wrong with a sequence that an annotator is said to have labelled."
     whole = isinstance(sequence, dict) and "annotations" in sequence
-    if not whole or not isinstance(sequence.get("annotator_id"), int):
+    if not whole or annotator_of(sequence) is None:
         return f"has no annotations, or no annotator_id; {LAYOUT}"
     frames = len(sequence["keypoints"]) if "keypoints" in sequence else None
     return label_problem(sequence["annotations"], n_classes, frames)
@@ -164,7 +174,7 @@ def read_labelled(
     path,  # train.npy, or labels.npy: the same, with or without keypoints
 ) -> Annotated:  # InputError in one sentence
     "Sequences with the labels that an annotator gave them."
-    content = as_input_error(read_npy, path)
+    content = unfold(as_input_error(read_npy, path))
     vocabulary = read_vocabulary(path, content.get("vocabulary"))
     sequences = content.get("sequences")
     if not isinstance(sequences, dict) or not sequences:
@@ -173,6 +183,7 @@ def read_labelled(
         if problem := annotation_problem(sequence, len(vocabulary)):
             raise InputError(f"{path}: sequence '{name}' {problem}.")
         sequence["annotations"] = np.asarray(sequence["annotations"])
+        sequence["annotator_id"] = annotator_of(sequence)
     return Annotated(vocabulary, sequences)
 
 # %% ../../nbs/30_mouse_behavior.ipynb #0a191098
@@ -872,7 +883,7 @@ def vocabulary_of(data_dir) -> list:  # InputError when train.npy is wrong
     train = Path(data_dir) / "train.npy"
     if not train.exists():
         return VOCABULARY
-    return read_vocabulary(train, as_input_error(read_npy, train).get("vocabulary"))
+    return read_vocabulary(train, unfold(as_input_error(read_npy, train)).get("vocabulary"))
 
 # %% ../../nbs/30_mouse_behavior.ipynb #8dd1df0a
 def unknown_problems(file, predictions, test) -> list:  # sentences, at most one
@@ -1479,6 +1490,7 @@ mouse_behavior = register(
         check=check_output,
         score=score_behaviour,
         output="submission.npy",
+        limits=Limits(output_mb=25),
         labels=("labels.npy",),
         sources=SOURCES,
         needs=NEEDS,
