@@ -4,17 +4,17 @@
 
 # %% auto #0
 __all__ = ['NATURE', 'BY_MAN', 'SPECTRA', 'ROOFS', 'CROPS', 'SURFACES', 'CLOUD', 'KINDS', 'SKY_NAMES', 'LETTERS', 'LANDSCAPES',
-           'SKIES', 'PLANS', 'WRITERS', 'CONSTANTS', 'MAX_BYTES', 'UNREADABLE', 'recipe', 'MADE', 'SOURCES', 'NEEDS',
-           'TITLE', 'cloud_cover', 'fractal', 'mix', 'shade', 'Parcels', 'parcels', 'paint', 'water', 'forest',
+           'SKIES', 'PLANS', 'WRITERS', 'CONSTANTS', 'MAX_BYTES', 'UNREADABLE', 'recipe', 'USUAL', 'MADE', 'SOURCES',
+           'NEEDS', 'TITLE', 'cloud_cover', 'fractal', 'mix', 'shade', 'Parcels', 'parcels', 'paint', 'water', 'forest',
            'desert', 'snow', 'city', 'fields', 'reflected', 'Kind', 'Sky', 'draw_cirrus', 'clouds', 'shadowed', 'shine',
            'expose', 'Rendered', 'render_chip', 'true_colour', 'show_chip', 'chip_pixels', 'pixel_table', 'geo_keys',
            'write_tif', 'four_letters', 'draw_dates', 'plan_chips', 'Chip', 'write_chip', 'write_chips', 'make_data',
            'read_metadata', 'require_once', 'chip_folders', 'by_folders', 'is_mask_name', 'pack_masks',
            'header_problem', 'has_more_pages', 'read_mask', 'masks', 'check_output', 'labelled_chips', 'score_masks',
-           'true_mask', 'split_places', 'load_chip', 'load_chips', 'draw_batch', 'cloud_loss', 'one_core', 'Trainer',
-           'train_step', 'fit', 'validate', 'data_hash', 'run_settings', 'run_facts', 'train_network', 'train',
-           'trained', 'save_run', 'pixel_counts', 'chip_table', 'iou_by', 'show_errors', 'plot_scores', 'plot_errors',
-           'plot_worst', 'draw', 'write_variant', 'variants', 'compare', 'count_chips']
+           'true_mask', 'split_places', 'load_chip', 'Chips', 'require_chips', 'draw_batch', 'cloud_loss', 'one_core',
+           'Trainer', 'train_step', 'fit', 'validate', 'data_hash', 'run_settings', 'run_facts', 'train_network',
+           'train', 'pixel_counts', 'chip_table', 'iou_by', 'show_errors', 'plot_scores', 'plot_errors', 'plot_worst',
+           'draw', 'write_variant', 'variants', 'compare', 'count_chips']
 
 # %% ../../nbs/20_cloud_cover.ipynb #65e6a5d6
 import contextlib
@@ -46,11 +46,20 @@ from tqdm.auto import tqdm
 # %% ../../nbs/20_cloud_cover.ipynb #3a9d4b39
 import torch
 import torch.nn.functional as F
-from safetensors.torch import save_file
 from timm.scheduler import CosineLRScheduler
 from timm.utils import ModelEmaV3
 
 # %% ../../nbs/20_cloud_cover.ipynb #c0aea859
+from whaledo.challenges.baseline import (
+    Checkpoint,
+    epochs_for,
+    finished,
+    is_same,
+    keep,
+    save_run,
+    take_up,
+    training_folder,
+)
 from whaledo.challenges.cloud_cover_inference import (
     BANDS,
     UNet,
@@ -60,7 +69,9 @@ from whaledo.challenges.cloud_cover_inference import (
     prepare,
     read_chip,
 )
-from ..files import InputError, atomic_path, link_or_copy, write_csv, write_json
+
+# %% ../../nbs/20_cloud_cover.ipynb #a533a80a
+from ..files import InputError, atomic_path, link_or_copy, write_csv
 from ..metrics import mask_iou
 from ..provenance import commit, hardware, make_once, source_hash
 from ..runner.challenge import Audit, Challenge, Demo, Limits, register
@@ -940,34 +951,52 @@ def load_chip(
     ).half()
 
 # %% ../../nbs/20_cloud_cover.ipynb #061f152e
-def load_chips(
-    folder,  # training folder
-    chip_ids,
-    config: dict,
-    # (n, 4, h, w) and (n, h, w) half-precision tensors; InputError when a chip or its label
-    # is wrong
-) -> tuple:
-    "Chips as the network sees them, and their labels."
-    progress = tqdm(chip_ids, desc="reading", unit="chip")
-    pairs = [load_chip(Path(folder), chip_id, config) for chip_id in progress]
-    return torch.cat([x for x, _ in pairs]), torch.cat([y for _, y in pairs])
+class Chips:
+    "Training chips and labels as the network sees them; small sets are kept, large ones read again."
+
+    def __init__(self, folder, chip_ids, config: dict, held: int = 4000):
+        self.folder = Path(folder)
+        self.chip_ids = list(chip_ids)
+        self.config = config
+        self.known = {} if len(self.chip_ids) <= held else None
+
+    def __len__(self) -> int:
+        return len(self.chip_ids)
+
+    def __getitem__(self, i: int) -> torch.Tensor:  # (5, h, w) half precision
+        "Four bands and the label of one chip; InputError when it is wrong."
+        if self.known is not None and i in self.known:
+            return self.known[i]
+        x, y = load_chip(self.folder, self.chip_ids[i], self.config)
+        both = torch.cat([x[0], y])
+        if self.known is not None:
+            self.known[i] = both
+        return both
+
+# %% ../../nbs/20_cloud_cover.ipynb #d167701e
+def require_chips(folder: Path, chip_ids):
+    "InputError for the first chip or label that is not there, before hours of training."
+    for chip_id in chip_ids:
+        files = [folder / "train_features" / chip_id / f"{band}.tif" for band in BANDS]
+        for file in [*files, folder / "train_labels" / f"{chip_id}.tif"]:
+            if not file.exists():
+                raise InputError(f"{file} is missing; lay the training data out whole.")
 
 # %% ../../nbs/20_cloud_cover.ipynb #c8cd36d0
 def draw_batch(
-    x,  # of `load_chips`
-    y,
+    chips,  # `Chips`, or a list of tensors (5, h, w)
     config: dict,
     rng: np.random.Generator,
 ) -> tuple:  # crops (batch, 4, tile, tile) and (batch, tile, tile), single precision
     "Random crops, turned and mirrored: a satellite knows no up."
     tile = config["tile"]
     n = config["batch_size"]
-    chip = rng.integers(len(x), size=n)
-    top, left = rng.integers(x.shape[-1] - tile + 1, size=(2, n))
+    which = rng.integers(len(chips), size=n)
+    size = chips[int(which[0])].shape[-1]
+    top, left = rng.integers(size - tile + 1, size=(2, n))
     crops = []
-    for k, t, l in zip(chip, top, left):
-        window = np.s_[..., t : t + tile, l : l + tile]
-        crops.append(torch.cat([x[k][window], y[k, None][window]]))
+    for k, t, l in zip(which.tolist(), top, left):
+        crops.append(chips[k][:, t : t + tile, l : l + tile])
     both = torch.rot90(torch.stack(crops), rng.integers(4), (-2, -1))
     if rng.random() < 0.5:
         both = both.flip(-1)
@@ -1027,19 +1056,23 @@ def train_step(t: Trainer, step: int, crops, target):
 
 # %% ../../nbs/20_cloud_cover.ipynb #6573d7e6
 def fit(
-    x,  # of `load_chips`
-    y,
+    chips,  # of `draw_batch`
     config: dict,
     seed: int,
     device="cpu",
+    run=None,  # folder where a checkpoint is kept, and taken up
 ) -> UNet:  # the averaged one, in evaluation mode
-    "Train from scratch."
+    "Train from scratch, or go on."
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
-    trainer = Trainer(config, device)
-    for step in tqdm(range(config["steps"]), desc="training", unit="step"):
-        train_step(trainer, step, *draw_batch(x, y, config, rng))
-    return trainer.ema.module.eval()
+    t = Trainer(config, device)
+    parts = dict(net=t.net, ema=t.ema.module, optimizer=t.optimizer)
+    checkpoint = Checkpoint(run, config, parts, rng)
+    steps = range(take_up(checkpoint), config["steps"])
+    for step in tqdm(steps, desc="training", unit="step"):
+        train_step(t, step, *draw_batch(chips, config, rng))
+        keep(checkpoint, step + 1)
+    return t.ema.module.eval()
 
 # %% ../../nbs/20_cloud_cover.ipynb #20816dba
 def validate(
@@ -1071,10 +1104,15 @@ def data_hash(
     ).hexdigest()[:16]
 
 # %% ../../nbs/20_cloud_cover.ipynb #51b08fdc
+USUAL = 84  # chips for which the recipe's steps were chosen
+
+
 def run_settings(settings: dict, n: int, epochs: int) -> dict:
-    "Settings with as many steps as it takes to draw as many crops as there are chips, `epochs` times."
-    if not epochs:
+    "Settings with the steps for so many epochs, each as many crops as chips; None: by the number of chips."
+    usual = round(settings["steps"] * settings["batch_size"] / USUAL)
+    if not epochs and n <= USUAL:
         return settings
+    epochs = epochs or epochs_for(n, usual, USUAL)
     return dict(settings, steps=max(1, round(epochs * n / settings["batch_size"])))
 
 # %% ../../nbs/20_cloud_cover.ipynb #0cb08186
@@ -1087,54 +1125,37 @@ def run_facts(settings: dict, n: int) -> dict:
 
 # %% ../../nbs/20_cloud_cover.ipynb #d3f8126b
 def train_network(
-    folder: Path, chips, kept, wanted: dict
+    folder: Path, chips, kept, wanted: dict, run
 ) -> tuple:  # network, configuration
-    "Read, fit and validate; `kept`: which chips are kept out of training."
+    "Fit and validate; `kept`: which chips are kept out of training."
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    x, y = load_chips(folder, chips.chip_id[~kept], wanted)
+    require_chips(folder, chips.chip_id)
+    learn = Chips(folder, chips.chip_id[~kept], wanted)
     with one_core():
-        model = fit(x, y, wanted, wanted["seed"], device)
+        model = fit(learn, wanted, wanted["seed"], device, run)
     validation = validate(model, folder, chips.chip_id[kept], wanted, device)
-    return model, dict(wanted, validation=validation, **run_facts(wanted, len(x)))
+    return model, dict(wanted, validation=validation, **run_facts(wanted, len(learn)))
 
 # %% ../../nbs/20_cloud_cover.ipynb #794d0e9c
 def train(
-    data_dir,  # holds train/
+    data_dir,  # holds train/, or train_metadata.csv and so on as the challenge has them
     run,  # folder that gets weights.safetensors and config.json
     seed: int = 0,
-    # each as many crops as there are chips; None: as many steps as the settings say
+    # each as many crops as there are chips; None: by their number
     epochs: int = None,
     settings: dict = recipe,
 ) -> dict:  # the configuration; InputError when the training data are wrong
-    "Train on `data_dir/train`, unless the same was done before."
-    folder = Path(data_dir) / "train"
+    "Train on the labelled chips, unless the same was done before; a killed run goes on."
+    folder = training_folder(data_dir, "train_metadata.csv")
     chips = read_metadata(folder, "train")
     kept = split_places(chips, settings["valid"], seed)
     data = dict(name=Path(data_dir).resolve().name, sha256=data_hash(folder))
     wanted = dict(run_settings(settings, (~kept).sum(), epochs), seed=seed, data=data)
-    done = trained(Path(run))
-    if done and {**done, **wanted} == done:
+    if is_same(done := finished(run), wanted):
         return done
-    model, config = train_network(folder, chips, kept, wanted)
-    save_run(Path(run), model, config)
+    model, config = train_network(folder, chips, kept, wanted, run)
+    save_run(run, model, config)
     return config
-
-# %% ../../nbs/20_cloud_cover.ipynb #b1d885b5
-def trained(
-    run: Path,
-) -> dict:  # the configuration of a finished run; empty when there is none
-    "What a run folder holds."
-    if not ((run / "weights.safetensors").exists() and (run / "config.json").exists()):
-        return {}
-    return json.loads((run / "config.json").read_text())
-
-# %% ../../nbs/20_cloud_cover.ipynb #61fd6eef
-def save_run(run: Path, model: UNet, config: dict):
-    "Each file whole or not at all; the configuration last."
-    (run / "config.json").unlink(missing_ok=True)  # of an older run
-    with atomic_path(run / "weights.safetensors") as new:
-        save_file({k: v.contiguous().cpu() for k, v in model.state_dict().items()}, new)
-    write_json(run / "config.json", config)
 
 # %% ../../nbs/20_cloud_cover.ipynb #e9606dec
 def pixel_counts(mask, true) -> dict:  # shared, covered, false_alarms, misses

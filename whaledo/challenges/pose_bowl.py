@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['BOX', 'WHOLE', 'PAINTS', 'SKINS', 'SKIN_ODDS', 'FOCAL', 'FAR', 'SEA', 'SOIL', 'CRAFT', 'PNG', 'SHAPES', 'CRAFTS',
            'BUFFERS', 'PATTERNS', 'SHADES', 'SKIES', 'GLARES', 'DRAWS', 'PHOTOS', 'RENDERER', 'SIZES', 'SHAPE_TICKS',
-           'recipe', 'jitter', 'augment', 'FOUND', 'ORDERS', 'KINDS', 'TITLE', 'MADE', 'pose_bowl', 'id_rules',
+           'recipe', 'jitter', 'augment', 'USUAL', 'FOUND', 'ORDERS', 'KINDS', 'TITLE', 'MADE', 'pose_bowl', 'id_rules',
            'corner_rules', 'box_problems', 'numbers', 'read_boxes', 'no_box', 'order_problems', 'first_difference',
            'score_boxes', 'is_flat', 'pixel_rules', 'check_boxes', 'ring', 'frustum', 'plate', 'moved', 'turned',
            'wing', 'dish', 'antenna', 'instrument', 'outside', 'Trunk', 'trunk', 'wings', 'engine', 'on_roof', 'Craft',
@@ -16,10 +16,10 @@ __all__ = ['BOX', 'WHOLE', 'PAINTS', 'SKINS', 'SKIN_ODDS', 'FOCAL', 'FAR', 'SEA'
            'draw_earth_direction', 'draw_sun', 'draw_position', 'draw_conditions', 'expose', 'draw_sky', 'Photo',
            'draw_photo', 'Job', 'write_photo', 'render', 'make_data', 'show_box', 'show_photo', 'contact_sheet',
            'show_photos', 'plot_spread', 'plot_positions', 'plot_scales', 'random_width', 'kept_near', 'random_window',
-           'augmented', 'training_batch', 'load_train', 'covered', 'span_loss', 'box_loss', 'draw_batches', 'Trainer',
-           'train_step', 'fit', 'run_config', 'hold_out', 'validate', 'train', 'finished', 'save_run', 'compare_boxes',
-           'show_results', 'draw', 'plot_sizes', 'condition_groups', 'plot_conditions', 'area', 'kinds_of_error',
-           'plot_errors', 'list_photos', 'write_variant', 'variants', 'compare', 'count_photos']
+           'augmented', 'training_batch', 'Photos', 'part_of', 'read_whole', 'load_train', 'covered', 'span_loss',
+           'box_loss', 'draw_batches', 'Trainer', 'train_step', 'fit', 'run_config', 'hold_out', 'validate', 'train',
+           'compare_boxes', 'show_results', 'draw', 'plot_sizes', 'condition_groups', 'plot_conditions', 'area',
+           'kinds_of_error', 'plot_errors', 'list_photos', 'write_variant', 'variants', 'compare', 'count_photos']
 
 # %% ../../nbs/10_pose_bowl.ipynb #8925334c
 import hashlib
@@ -46,7 +46,6 @@ from matplotlib.figure import Figure
 # %% ../../nbs/10_pose_bowl.ipynb #104faf4f
 import torch
 import torch.nn.functional as F
-from safetensors.torch import save_file
 from timm.optim import create_optimizer_v2
 from timm.scheduler import CosineLRScheduler
 from timm.utils import ModelEmaV3
@@ -72,7 +71,17 @@ from whaledo.challenges.pose_bowl_inference import (
 )
 
 # %% ../../nbs/10_pose_bowl.ipynb #a8f0037c
-from ..files import InputError, atomic_path, link_or_copy, write_csv, write_json
+from whaledo.challenges.baseline import (
+    Checkpoint,
+    epochs_for,
+    finished,
+    is_same,
+    keep,
+    save_run,
+    take_up,
+    training_folder,
+)
+from ..files import InputError, link_or_copy, write_csv
 from ..metrics import Rule, box_jaccard, broken_rules
 from ..provenance import commit, hardware, make_once, source_hash
 from ..runner.challenge import Audit, Challenge, Demo, register
@@ -954,7 +963,7 @@ def draw_photo(
     return Photo(expose(light.astype(np.float32), rng), tight_box(mask), mask, c)
 
 # %% ../../nbs/10_pose_bowl.ipynb #5af22572
-CRAFT = {"train": range(60), "exam": range(50, 80)}  # numbers of the spacecraft
+CRAFT = {"train": range(60), "exam": range(60, 90)}  # numbers of the spacecraft: none in both
 
 # %% ../../nbs/10_pose_bowl.ipynb #cfe86edb
 class Job(NamedTuple):
@@ -1243,22 +1252,53 @@ def training_batch(
     return torch.stack(x), torch.stack(y) / torch.tensor([width, height, width, height])
 
 # %% ../../nbs/10_pose_bowl.ipynb #7a735c7d
+class Photos:
+    "Training photos at half their size (1 MB each); small sets are kept once read, large ones read again."
+
+    def __init__(self, files: list, held: int = 2000):  # so many photos fit into memory
+        self.files = list(files)
+        self.known = {} if len(self.files) <= held else None
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def __getitem__(self, which) -> torch.Tensor:  # (n, 3, 512, 640) uint8
+        "Photos by number, slice or mask."
+        wanted = np.atleast_1d(np.arange(len(self))[which]).tolist()
+        have = dict(self.known or {})
+        new = [i for i in wanted if i not in have]
+        have |= zip(new, read_whole([self.files[i] for i in new]))
+        if self.known is not None:
+            self.known = have
+        return torch.stack([have[i] for i in wanted])
+
+# %% ../../nbs/10_pose_bowl.ipynb #3cce2b42
+def part_of(photos: Photos, mask: np.ndarray) -> Photos:
+    "The photos under a mask."
+    return Photos([f for f, chosen in zip(photos.files, mask) if chosen])
+
+# %% ../../nbs/10_pose_bowl.ipynb #1f4b965c
+def read_whole(files: list) -> list:  # of tensors; InputError when a photo cannot be read
+    "Photos that all have to be there."
+    photos = read_photos(files)
+    if missing := [f for f, p in zip(files, photos) if p is None]:
+        raise InputError(f"{missing[0]} is not a readable photo; copy it again.")
+    return photos
+
+# %% ../../nbs/10_pose_bowl.ipynb #86f4a100
 def load_train(
     folder,  # holds images/ and train_labels.csv
-) -> (
-    tuple
-):  # (n, 3, 512, 640) uint8, (n, 4) boxes in them; InputError when something is wrong
-    "All training photos at half their size: 1 MB each."
+) -> tuple:  # Photos, (n, 4) boxes in them; InputError when something is wrong
+    "The training photos and their boxes."
     folder = Path(folder)
     labels = read_boxes(
         folder / "train_labels.csv", "training needs train_labels.csv and images/"
     )
     files = [folder / "images" / f"{i}.png" for i in labels.image_id]
-    photos = read_photos(files)
-    if missing := [f for f, p in zip(files, photos) if p is None]:
+    if missing := [f for f in files if not f.exists()]:
         raise InputError(f"{missing[0]} is not a readable photo; copy it again.")
     boxes = torch.tensor(labels[CORNERS].to_numpy() / 2, dtype=torch.float32)
-    return torch.stack(photos), boxes
+    return Photos(files), boxes
 
 # %% ../../nbs/10_pose_bowl.ipynb #16dab0e8
 def covered(
@@ -1324,6 +1364,10 @@ class Trainer:
             self.optimizer, steps, t_in_epochs=False, **warmup
         )
 
+    def parts(self) -> dict:
+        "All that a checkpoint keeps."
+        return dict(net=self.net, ema=self.ema.module, optimizer=self.optimizer)
+
 # %% ../../nbs/10_pose_bowl.ipynb #2739d9a1
 def train_step(t: Trainer, step: int, x, y) -> float:  # the loss
     "Learn from one batch."
@@ -1338,30 +1382,35 @@ def train_step(t: Trainer, step: int, x, y) -> float:  # the loss
 
 # %% ../../nbs/10_pose_bowl.ipynb #1ccbece4
 def fit(
-    photos,  # (n, 3, 512, 640) uint8
+    photos,  # (n, 3, 512, 640) uint8, or `Photos`
     boxes,  # (n, 4)
     config: dict,
     seed: int,
+    run=None,  # folder where a checkpoint is kept, and taken up
 ) -> BoxNet:  # the averaged one, in evaluation mode
-    "Train a network from scratch."
+    "Train a network from scratch, or go on with it."
     torch.set_flush_denormal(True)
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
-    steps = config["epochs"] * max(1, len(photos) // (config["batch_size"] // 2))
-    trainer = Trainer(config, steps)
-    bar = tqdm(draw_batches(len(photos), config, rng), desc="training", unit="step")
-    for step, i in enumerate(bar):
-        x, y = training_batch(photos[i], boxes[i], config, rng)
-        loss = train_step(trainer, step, x, y)
-        bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
+    batches = draw_batches(len(photos), config, rng)
+    trainer = Trainer(config, len(batches))
+    checkpoint = Checkpoint(run, config, trainer.parts(), rng)
+    steps = range(take_up(checkpoint), len(batches))
+    for step in tqdm(steps, desc="training", unit="step"):
+        i = batches[step]
+        train_step(trainer, step, *training_batch(photos[i], boxes[i], config, rng))
+        keep(checkpoint, step + 1)
     return trainer.ema.module.eval()
 
 # %% ../../nbs/10_pose_bowl.ipynb #57a51589
+USUAL = 300  # photos of the demo, for which the recipe was tuned
+
+
 def run_config(labels: Path, n: int, seed: int, epochs: int) -> dict:
     "All that a run depends on; `labels`: those of its `n` photos."
     sha = hashlib.sha256(labels.read_bytes()).hexdigest()[:16]
     data = dict(name=labels.parents[1].resolve().name, photos=n, sha256=sha)
-    epochs = epochs or recipe["epochs"]
+    epochs = epochs or epochs_for(n, recipe["epochs"], USUAL)
     return dict(recipe, epochs=epochs, seed=seed, pretrained=False, data=data)
 
 
@@ -1373,44 +1422,30 @@ def hold_out(n: int, share: float, seed: int) -> np.ndarray:  # (n,) bool
 def validate(model: BoxNet, photos, boxes, config: dict) -> float:
     "Mean Jaccard index of photos that were kept out."
     device = next(model.parameters()).device
-    found = [predict_boxes(p, model, config, device) for p in photos.split(64)]
+    starts = range(0, len(photos), 64)
+    parts = (photos[start : start + 64] for start in starts)
+    found = [predict_boxes(p, model, config, device) for p in parts]
     return float(box_jaccard(np.concatenate(found), boxes * 2).mean())
 
 # %% ../../nbs/10_pose_bowl.ipynb #ffd132e6
 def train(
-    data_dir,  # holds train/
+    data_dir,  # holds train/, or images/ and train_labels.csv as the challenge has them
     run,  # folder that gets weights.safetensors and config.json
     seed: int = 0,
     epochs: int = None,  # instead of the recipe's
 ) -> dict:  # the configuration; InputError when the training data are wrong
-    "Train on `data_dir/train`, unless the same was done before."
-    labels = Path(data_dir) / "train/train_labels.csv"
-    photos, boxes = load_train(labels.parent)
-    wanted = run_config(labels, len(photos), seed, epochs)
-    done = finished(Path(run))
-    if done and {**done, **wanted} == done:
+    "Train on the labelled photos, unless the same was done before; a killed run goes on."
+    folder = training_folder(data_dir, "train_labels.csv")
+    photos, boxes = load_train(folder)
+    wanted = run_config(folder / "train_labels.csv", len(photos), seed, epochs)
+    if is_same(done := finished(run), wanted):
         return done
     kept = hold_out(len(photos), wanted["valid"], seed)
-    model = fit(photos[~kept], boxes[~kept], wanted, seed)
-    validation = validate(model, photos[kept], boxes[kept], wanted)
+    model = fit(part_of(photos, ~kept), boxes[~kept], wanted, seed, run)
+    validation = validate(model, part_of(photos, kept), boxes[kept], wanted)
     config = dict(wanted, validation=validation, commit=commit(), hardware=hardware())
-    save_run(Path(run), model, config)
+    save_run(run, model, config)
     return config
-
-# %% ../../nbs/10_pose_bowl.ipynb #1b048fb2
-def finished(run: Path) -> dict:  # the configuration; empty when there is none
-    "What a run folder holds."
-    if not ((run / "weights.safetensors").exists() and (run / "config.json").exists()):
-        return {}
-    return json.loads((run / "config.json").read_text())
-
-# %% ../../nbs/10_pose_bowl.ipynb #b09c62f1
-def save_run(run: Path, model: BoxNet, config: dict):
-    "Each file whole or not at all; the configuration last."
-    (run / "config.json").unlink(missing_ok=True)  # of an older run
-    with atomic_path(run / "weights.safetensors") as new:
-        save_file({k: v.contiguous().cpu() for k, v in model.state_dict().items()}, new)
-    write_json(run / "config.json", config)
 
 # %% ../../nbs/10_pose_bowl.ipynb #4be0490e
 FOUND = [c + "_found" for c in CORNERS]

@@ -1373,6 +1373,7 @@ def shell_in_sandbox(
     challenge: Challenge,  # from `get_challenge`
     engine: str = "auto",  # auto, docker, podman or bubblewrap
     gpu: bool = True,  # pass the GPU through, if there is one?
+    python: Path = None,  # bubblewrap: see `Run`
 ) -> int:  # exit code of the shell
     "Open a shell where submissions run."
     engine = find_engine(engine).name
@@ -1381,6 +1382,6 @@ def shell_in_sandbox(
     limits = fit_limits(challenge.limits, gpu).limits
     with scratch_folder("run-") as work:
         job = Job(challenge, work, Path(data_dir), limits, gpu=gpu, shell=True)
-        job = _add_runtime(job, engine)
+        job = _add_runtime(job, engine, python)
         _prepare(zip_path if Path(zip_path).exists() else None, job)
         return subprocess.run(sandbox_command(engine, job)).returncode

@@ -238,7 +238,7 @@ def make_places(job: Job):
 def environment(
     job: Job,
 ) -> dict:  # all variables that the submission sees, PATH excepted
-    "The environment of a submission: progress bars write a line every ten seconds, prints come at once."
+    "Progress bars write a line every ten seconds, prints come at once; pickled models load and harm nobody."
     gpu = dict(CUDA_VISIBLE_DEVICES="0") if job.gpu else {}
     return dict(
         HOME=HOME,
@@ -249,6 +249,7 @@ def environment(
         TQDM_MININTERVAL="10",
         PYTHONUNBUFFERED="1",
         NO_ALBUMENTATIONS_UPDATE="1",
+        TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD="1",
         OMP_NUM_THREADS=str(max(1, int(min(job.limits.cpus, cpu_count())))),
         **gpu,
         **dict(job.variables),
