@@ -990,7 +990,8 @@ def write_photo(job: Job) -> dict:  # image_id, corners and conditions
     photo, box, _, c = draw_photo(
         job.seed, job.index, craft, list(CRAFT).index(job.part)
     )
-    name = hashlib.md5(f"{job.seed} {job.part} {job.index}".encode()).hexdigest()
+    words = f"{job.seed} {job.part} {job.index}".encode()
+    name = hashlib.md5(words, usedforsecurity=False).hexdigest()
     cv2.imwrite(f"{job.folder}/images/{name}.png", photo, PNG)
     row = dict(
         image_id=name, **box._asdict(), spacecraft=craft, known=craft in CRAFT["train"]
