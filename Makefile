@@ -8,6 +8,7 @@ DATA_DIR       ?= data$(OF)
 SUBMISSION_DIR ?= submission$(OF)
 ENGINE         ?= auto
 LIMITS         ?=
+RUNTIME        ?= current
 SKIP_GPU       ?= false
 OPEN_WALL      ?= false
 CPU_OR_GPU     ?= $(if $(shell command -v nvidia-smi),gpu,cpu)
@@ -32,14 +33,14 @@ PYTHON         ?= $(shell command -v python3.11 || command -v python3)
 BIN     := .venv/bin
 WHALEDO := $(BIN)/whaledo
 RUN     := --submission-dir $(SUBMISSION_DIR) --challenge $(CHALLENGE)
-SEALED  := --data-dir $(DATA_DIR) $(RUN) --engine $(ENGINE) $(if $(filter true 1 yes,$(SKIP_GPU)),--no-gpu)
+SEALED  := --data-dir $(DATA_DIR) $(RUN) --engine $(ENGINE) --runtime $(RUNTIME) $(if $(filter true 1 yes,$(SKIP_GPU)),--no-gpu)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export SUBMISSION_IMAGE
 
 help: ## print this menu
 	@echo "whaledo: recognise individual whales in survey photos"; echo
 	@grep -hE '^[a-z-]+:.*## ' Makefile | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
-	@echo; echo "  variables: CHALLENGE=$(CHALLENGE) DATA_DIR=$(DATA_DIR) SUBMISSION_DIR=$(SUBMISSION_DIR) ENGINE=$(ENGINE) LIMITS= SKIP_GPU=$(SKIP_GPU) OPEN_WALL=$(OPEN_WALL)"
+	@echo; echo "  variables: CHALLENGE=$(CHALLENGE) DATA_DIR=$(DATA_DIR) SUBMISSION_DIR=$(SUBMISSION_DIR) ENGINE=$(ENGINE) RUNTIME=$(RUNTIME) LIMITS= SKIP_GPU=$(SKIP_GPU) OPEN_WALL=$(OPEN_WALL)"
 	@echo "             SURVEY_DIR= VALID=$(VALID) RECIPE=$(RECIPE) BACKBONE= PRETRAINED= CHANGE= TRACKER= EPOCHS= SEED=$(SEED) RECORD= PYTHON="
 	@echo "             CATALOGUE=$(CATALOGUE) PHOTOS= MODEL=$(MODEL)"
 	@echo "             CPU_OR_GPU=$(CPU_OR_GPU) SUBMISSION_IMAGE= BASE_IMAGE= BUILD_OPTIONS="
@@ -102,8 +103,8 @@ scenarios: setup ## split your own photos: make scenarios SURVEY_DIR=my-photos D
 	@test -n "$(SURVEY_DIR)" || { echo "whaledo: name the folder of your photos: make scenarios SURVEY_DIR=my-photos DATA_DIR=data-mine" >&2; exit 2; }
 	$(WHALEDO) scenarios "$(SURVEY_DIR)" --data-dir $(DATA_DIR) --valid $(VALID) --seed $(SEED)
 
-train: setup ## train on DATA_DIR/train; RECIPE=demo|thorough|small|long|full|frozen, BACKBONE=, PRETRAINED=hub, a file, a run or a name of `whaledo weights list`, TRACKER=tensorboard, wandb ...
-	$(WHALEDO) train --data-dir $(DATA_DIR) --recipe $(RECIPE) --seed $(SEED) $(if $(BACKBONE),--backbone "$(BACKBONE)") $(if $(PRETRAINED),--pretrained "$(PRETRAINED)") $(if $(EPOCHS),--epochs $(EPOCHS)) $(if $(CHANGE),--change "$(CHANGE)") $(if $(TRACKER),--tracker $(TRACKER))
+train: setup ## train on DATA_DIR/train, or on the original layout of CHALLENGE=pose-bowl|cloud-cover|mouse-behavior; RECIPE=demo|thorough|small|long|full|frozen, BACKBONE=, PRETRAINED=hub, a file, a run or a name of `whaledo weights list`, TRACKER=tensorboard, wandb ...
+	$(WHALEDO) train --data-dir $(DATA_DIR) --challenge $(CHALLENGE) --recipe $(RECIPE) --seed $(SEED) $(if $(BACKBONE),--backbone "$(BACKBONE)") $(if $(PRETRAINED),--pretrained "$(PRETRAINED)") $(if $(EPOCHS),--epochs $(EPOCHS)) $(if $(CHANGE),--change "$(CHANGE)") $(if $(TRACKER),--tracker $(TRACKER))
 
 pack-quickstart pack-benchmark pack-submission: pack-%: setup
 	$(WHALEDO) pack --source $* $(RUN)
@@ -111,6 +112,7 @@ pack-quickstart:    ## pack the smallest submission that works
 pack-benchmark:     ## pack the HOG benchmark, which needs no weights
 pack-submission:    ## pack the trained one, with the weights in it
 pack-example: pack-quickstart ## the same as pack-quickstart
+repack-example: clean pack-example ## clean, then pack-example
 repack-submission: clean pack-submission ## clean, then pack-submission
 
 test-submission: setup ## run submission.zip on DATA_DIR, sealed off and within the limits, and check its output
@@ -163,5 +165,5 @@ lock: .venv/bin/uv ## resolve runtime/requirements.in and settings.ini anew, as 
 	.venv/bin/uv pip compile -q --python-version 3.11 --no-header --generate-hashes runtime/requirements.in -c requirements-dev.txt -o runtime/requirements.txt
 
 .PHONY: help setup demo test lab export copies data scenarios train pack-quickstart pack-benchmark pack-submission pack-example \
-        repack-submission test-submission audit-submission score report build pull test-container interact-container \
+        repack-example repack-submission test-submission audit-submission score report build pull test-container interact-container \
         verify-podman match review bench bench-gpu clean lock

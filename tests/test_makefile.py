@@ -31,6 +31,11 @@ def test_variables_reach_the_command():
     assert '--recipe long --seed 7 --backbone "resnet18" --pretrained "a b.safetensors" --epochs 3 --change "lr=.1 clip=5"' in said
 
 
+def test_the_environment_reaches_the_command():
+    assert "--runtime belugas-2022" in make("-n", "test-submission", "RUNTIME=belugas-2022").stdout
+    assert "--challenge pose-bowl" in make("-n", "train", "CHALLENGE=pose-bowl").stdout
+
+
 def test_the_menu_names_every_target():
     said = make("help").stdout
     for target in re.findall(r"(?m)^([a-z][a-z-]*):.*## ", MAKEFILE):

@@ -94,3 +94,47 @@ def test_junk_is_told_in_sentences_never_in_a_traceback(sibling, content, tmp_pa
     assert problems and all(p.endswith(".") and challenge.output in p for p in problems), problems
     code, out, err = whaledo("score", "--challenge", challenge.name, "--submission-dir", tmp_path, "--data-dir", data)
     assert code == 2 and "Traceback" not in err and challenge.output in err, err
+
+
+def as_published(challenge, data, folder):
+    "The training data where the challenge's own downloads have them; mice as the public files have them."
+    if challenge.name != "mouse-behavior":
+        return shutil.copytree(data/"train", folder)
+    import numpy as np
+    from whaledo.challenges.mouse_behavior_inference import read_npy
+    content = read_npy(data/"train.npy")
+    vocab = dict(metadata=dict(vocab={n: i for i, n in enumerate(content["vocabulary"])}))
+    folder.mkdir()
+    np.save(folder/"train.npy", {"annotator-id_0": {k: v | vocab for k, v in content["sequences"].items()}})
+    return folder
+
+
+def test_a_baseline_is_trained_on_the_original_layout(sibling, ok, tmp_path, monkeypatch):
+    "A run that was killed goes on; what comes out lies beside main.py."
+    challenge, data = sibling
+    monkeypatch.setattr("whaledo.cli.project", lambda: tmp_path)
+    there = tmp_path/challenge.sources["submission"]
+    there.mkdir(parents=True)
+    published = as_published(challenge, data, tmp_path/"published")
+    at = ["--challenge", challenge.name, "--data-dir", published, "--run", tmp_path/"run", "--epochs", "6"]
+    kept = []
+
+    def kill(c, step):
+        c.every = 0
+        keep_really(c, step)
+        kept.append(step)
+        raise KeyboardInterrupt
+    import importlib
+    module = importlib.import_module(f"whaledo.challenges.{challenge.name.replace('-', '_')}")
+    keep_really = module.keep
+    monkeypatch.setattr(module, "keep", kill)
+    with pytest.raises(KeyboardInterrupt):
+        challenge.demo.train(published, tmp_path/"run", 0, 6)
+    assert kept == [1] and (tmp_path/"run"/"training.pt").exists() and not (tmp_path/"run"/"config.json").exists()
+    begun = []
+    monkeypatch.setattr(module, "keep", lambda c, step: begun.append(step))
+    done = ok("train", *at)
+    assert begun[0] == 2 and "validation" in done
+    assert {p.name for p in there.iterdir()} == {"weights.safetensors", "config.json"}
+    assert {p.name for p in (tmp_path/"run").iterdir()} >= {"weights.safetensors", "config.json"}
+    assert not (tmp_path/"run"/"training.pt").exists()

@@ -6,17 +6,17 @@
 __all__ = ['app', 'weights', 'CONCERNS', 'FILE_FORMS', 'POPULATIONS', 'MISTAKES', 'MOST_BOOTSTRAPPED', 'say', 'project',
            'argument_comments', 'command', 'check_survey', 'data', 'scenarios', 'list_weights', 'get_weights',
            'value_of', 'changes_of', 'pick_recipe', 'install', 'remove_others', 'install_model', 'tell_training',
-           'hand_over', 'train', 'train_on', 'tell_threshold', 'calibrate', 'ablate', 'pack', 'test_submission',
-           'audit', 'read_zip', 'sha12', 'result_row', 'score', 'report', 'remove', 'clean', 'call', 'build', 'pull',
-           'runtime_tests', 'test_container', 'interact', 'existing', 'NotWritten', 'keep_table', 'remarks',
-           'kind_of_source', 'Incoming', 'say_unheard', 'take_in', 'import_and_tell', 'catalogue_counts',
-           'import_photos', 'relink', 'import_decisions', 'tell_counts', 'Outgoing', 'check_target', 'export_forms',
-           'export_and_tell', 'export_photos', 'export_camtrap', 'history', 'tell_belief', 'find_matches',
-           'tell_proposals', 'match_report', 'match', 'open_for', 'review', 'sightings', 'count', 'How',
-           'toy_submission', 'time_run', 'bench_sandbox', 'bench_rendering', 'tell_bench', 'tell_index',
+           'hand_over', 'said_of', 'train', 'train_baseline', 'train_on', 'tell_threshold', 'calibrate', 'ablate',
+           'pack', 'where_to_run', 'test_submission', 'how_to_audit', 'audit', 'read_zip', 'sha12', 'result_row',
+           'score', 'report', 'clean', 'call', 'build', 'pull', 'runtime_tests', 'test_container', 'interact',
+           'existing', 'NotWritten', 'keep_table', 'remarks', 'kind_of_source', 'Incoming', 'say_unheard', 'take_in',
+           'import_and_tell', 'catalogue_counts', 'import_photos', 'relink', 'import_decisions', 'tell_counts',
+           'Outgoing', 'check_target', 'export_forms', 'export_and_tell', 'export_photos', 'export_camtrap', 'history',
+           'tell_belief', 'find_matches', 'tell_proposals', 'match_report', 'match', 'open_for', 'review', 'sightings',
+           'count', 'How', 'toy_submission', 'time_run', 'bench_sandbox', 'bench_rendering', 'tell_bench', 'tell_index',
            'tell_rendering', 'tell_sandbox', 'bench', 'bench_gpu', 'demo_data', 'demo_train', 'demo_pack',
-           'engine_fits', 'read_result', 'demo_run', 'demo_submission', 'demo_report', 'demo_folder', 'demo', 'main',
-           'failure', 'run']
+           'engine_fits', 'read_result', 'demo_submission', 'demo_report', 'demo_folder', 'demo', 'main', 'failure',
+           'run']
 
 # %% ../nbs/90_cli.ipynb #8bdc0a2b
 import ast
@@ -265,6 +265,11 @@ def hand_over(
     config = tell_training(run)
     return dict(run=str(run), validation=config["validation"])
 
+# %% ../nbs/90_cli.ipynb #1f21c6b9
+def said_of(change: str, **named) -> dict:
+    "What was typed of a recipe: changes, and the options that were given."
+    return changes_of(change) | {k: v for k, v in named.items() if v is not None}
+
 # %% ../nbs/90_cli.ipynb #69d6e012
 @command
 def train(
@@ -277,23 +282,36 @@ def train(
     seed: int = None,  # instead of that of the recipe
     change: str = "",  # other keys of the recipe: "lr=.001 mean=[.5,.5,.5]"
     tracker: str = "",  # follow the run with tensorboard, wandb, mlflow, trackio ...
+    challenge: str = "whale",  # name of the challenge
 ):
-    "Train a model, or finish training it, and put its weights into submission_src/."
-    name = data_dir.resolve().name
-    run = run or project() / "runs" / name
-    named = dict(backbone=backbone or None, epochs=epochs, seed=seed)
-    said = changes_of(change) | {k: v for k, v in named.items() if v is not None}
-    how = dict(name=name, said=said, tracker=tracker)
-    train_on(data_dir / "train", run, pick_recipe(recipe), pretrained, **how)
-    return hand_over(run)
+    "Train a model, or finish training it, and put its weights into the submission's folder."
+    run = run or project() / "runs" / data_dir.resolve().name
+    if challenge != "whale":
+        return train_baseline(challenge, data_dir, run, seed, epochs)
+    said = said_of(change, backbone=backbone or None, epochs=epochs, seed=seed)
+    how = dict(name=data_dir.resolve().name, said=said, tracker=tracker)
+    return train_on(data_dir / "train", run, pick_recipe(recipe), pretrained, **how)
+
+# %% ../nbs/90_cli.ipynb #2e6e4c12
+def train_baseline(name: str, data_dir: Path, run: Path, seed: int, epochs: int) -> dict:
+    "Train the baseline of a sibling challenge, and put its weights beside its main.py."
+    c = get_challenge(name)
+    if not c.demo:
+        raise InputError(f"The challenge {name} has no baseline to train.")
+    c.demo.train(data_dir, run, seed or 0, epochs)
+    install(run, project() / c.sources["submission"], c.needs["submission"])
+    config = json.loads((run / "config.json").read_text())
+    print(f"{run}: {config['validation']} on what was kept out of training")
+    return dict(run=str(run), validation=config["validation"])
 
 # %% ../nbs/90_cli.ipynb #4f3ad950
-def train_on(survey: Path, run: Path, recipe, pretrained: str, **how):
-    "Train on a labelled survey folder."
+def train_on(survey: Path, run: Path, recipe, pretrained: str, **how) -> dict:
+    "Train on a labelled survey folder, and hand the model over."
     from whaledo.whale.data.survey import load_survey
     from whaledo.whale.train.training import train
 
     train(load_survey(survey), run, recipe, pretrained, **how)
+    return hand_over(run)
 
 # %% ../nbs/90_cli.ipynb #cc1eb2c8
 def tell_threshold(
@@ -364,6 +382,21 @@ def pack(
     print(path)
     return dict(zip=str(path), bytes=path.stat().st_size)
 
+# %% ../nbs/90_cli.ipynb #b890bf0e
+def where_to_run(runtime: str, engine: str) -> tuple:  # engine; interpreter, or None
+    "The engine and the Python for an environment by name; images have `current` alone."
+    from whaledo.runner.environments import CURRENT, environment_python
+    from whaledo.runner.sandbox import ALIASES
+
+    if runtime == CURRENT:
+        return engine, None
+    if ALIASES.get(engine, engine) not in ("auto", "bubblewrap"):
+        raise InputError(
+            f"RUNTIME={runtime} runs under bubblewrap, and the image has the current packages; "
+            "leave ENGINE out."
+        )
+    return "bubblewrap", environment_python(runtime)
+
 # %% ../nbs/90_cli.ipynb #dae51ae4
 @command
 def test_submission(
@@ -374,39 +407,46 @@ def test_submission(
     engine: str = "auto",  # auto, docker, podman or bubblewrap
     limits: str = "",  # other limits than the platform's, such as hours=.5,memory_gb=4
     gpu: bool = True,  # pass the GPU through, if there is one?
-    # let the one service through that the challenge's platform lets through?
-    open_wall: bool = False,
+    open_wall: bool = False,  # let the one service through that the challenge's platform lets through?
+    runtime: str = "current",  # the environment: current, belugas-2022 ...
 ):
     "Run submission.zip as the platform would, without a network, and check what it wrote."
     from whaledo.runner.runtime import run_submission
     from whaledo.runner.sandbox import parse_limits
 
     c = get_challenge(challenge)
-    limits = parse_limits(limits, c.limits)
-    options = dict(limits=limits, gpu=gpu, open_wall=open_wall)
-    zip_path = submission_dir / "submission.zip"
-    return run_submission(zip_path, data_dir, submission_dir, c, engine, **options)
+    engine, python = where_to_run(runtime, engine)
+    options = dict(limits=parse_limits(limits, c.limits), gpu=gpu, open_wall=open_wall)
+    where = (submission_dir / "submission.zip", data_dir, submission_dir)
+    return run_submission(*where, c, engine, python=python, **options)
+
+# %% ../nbs/90_cli.ipynb #7f899042
+def how_to_audit(c, runtime: str, engine: str, limits: str) -> tuple:  # engine; options
+    "Where and within which limits the runs of an audit take place."
+    from whaledo.runner.sandbox import parse_limits
+
+    engine, python = where_to_run(runtime, engine)
+    return engine, dict(limits=parse_limits(limits, c.limits), python=python)
 
 # %% ../nbs/90_cli.ipynb #abb66504
 @command
 def audit(
     data_dir: Path = Path("data"),  # in the challenge's layout
-    # holds submission.zip; gets audit/ with a log of every run
-    submission_dir: Path = Path("submission"),
+    submission_dir: Path = Path("submission"),  # holds submission.zip; gets audit/ with logs
     challenge: str = "whale",  # name of the challenge
     engine: str = "auto",  # auto, docker, podman or bubblewrap
     limits: str = "",  # other limits than the platform's, such as hours=.5,memory_gb=4
     gpu: bool = True,  # pass the GPU through, if there is one?
     seed: int = 0,  # of the random half
+    runtime: str = "current",  # the environment: current, belugas-2022 ...
 ):
     "Run submission.zip again with other co-queries: does a prediction change, will it be done in time?"
     from whaledo.runner.audit import audit_submission
-    from whaledo.runner.sandbox import parse_limits
 
     c = get_challenge(challenge)
-    options = dict(limits=parse_limits(limits, c.limits), gpu=gpu)
+    engine, how = how_to_audit(c, runtime, engine, limits)
     where = (submission_dir / "submission.zip", data_dir, submission_dir / "audit")
-    done = audit_submission(*where, c, engine, seed, say, **options)
+    done = audit_submission(*where, c, engine, seed, say, gpu=gpu, **how)
     print(f"{where[0]} keeps the rules in {len(done['runs'])} runs")
     return done
 
@@ -486,11 +526,6 @@ def report(
     print(submission_dir / "report.png")
     return dict(picture=str(submission_dir / "report.png"))
 
-# %% ../nbs/90_cli.ipynb #b736968b
-def remove(path: Path):
-    "A file or a folder with all that is in it."
-    shutil.rmtree(path) if path.is_dir() else path.unlink()
-
 # %% ../nbs/90_cli.ipynb #0ee32b12
 @command
 def clean(
@@ -498,15 +533,15 @@ def clean(
     challenge: str = "whale",  # name of the challenge
 ):
     "Remove the zip and the outputs of a run, and what killed runs left; data and weights stay."
-    from whaledo.runner.runtime import rejected_name
+    from whaledo.runner.runtime import rejected_name, remove_tree
 
     output = submission_dir / get_challenge(challenge).output
     names = ["submission.zip", output.name, rejected_name(output).name]
-    names += ["log.txt", "report.png", "audit"]
+    names += ["log.txt", "result.json", "report.png", "audit"]
     gone = [n for n in names if (submission_dir / n).exists()]
     halves = [*submission_dir.glob(".run-*"), *submission_dir.glob(".submission-*.zip")]
     for path in [*(submission_dir / n for n in gone), *halves]:
-        remove(path)
+        remove_tree(path)
     print(f"{submission_dir}: removed {', '.join(gone) or 'nothing'}")
     return dict(removed=gone)
 
@@ -585,12 +620,15 @@ def interact(
     challenge: str = "whale",  # name of the challenge
     engine: str = "auto",  # auto, docker, podman or bubblewrap
     gpu: bool = True,  # pass the GPU through, if there is one?
+    runtime: str = "current",  # the environment: current, belugas-2022 ...
 ):
     "Open a shell where submissions run, with a network; what is written there is gone afterwards."
     from whaledo.runner.runtime import shell_in_sandbox
 
     zip_path = submission_dir / "submission.zip"
-    shell_in_sandbox(zip_path, data_dir, get_challenge(challenge), engine, gpu)
+    c = get_challenge(challenge)
+    engine, python = where_to_run(runtime, engine)
+    shell_in_sandbox(zip_path, data_dir, c, engine, gpu, python)
 
 # %% ../nbs/90_cli.ipynb #15fba9f9
 def existing(catalogue: Path):
@@ -1419,9 +1457,9 @@ def demo_pack(
 # %% ../nbs/90_cli.ipynb #b5a6c870
 def engine_fits(engine: str, used: str) -> bool:
     "Was a run that used one engine run as it should be now?"
-    from whaledo.runner.sandbox import PROBLEMS
+    from whaledo.runner.sandbox import ALIASES, PROBLEMS
 
-    return used in PROBLEMS and engine in ("auto", used)
+    return used in PROBLEMS and ALIASES.get(engine, engine) in ("auto", used)
 
 
 def read_result(
@@ -1429,22 +1467,8 @@ def read_result(
 ) -> dict:  # seconds, peak_memory_mb, engine; empty before the first run
     "What is known of the last run of a submission."
     file = folder / "result.json"
-    return json.loads(file.read_text()) if file.exists() else {}
-
-# %% ../nbs/90_cli.ipynb #9b07dd03
-def demo_run(
-    c,
-    folder: Path,  # of submission.zip; gets the output, log.txt and result.json
-    data_dir: Path,
-    engine: str,
-):
-    "Run a packed submission, and keep how long it took."
-    from whaledo.files import write_json
-    from whaledo.runner.runtime import run_submission
-
-    done = run_submission(folder / "submission.zip", data_dir, folder, c, engine)
-    keep = ("seconds", "peak_memory_mb", "engine")
-    write_json(folder / "result.json", {k: done[k] for k in keep})
+    known = json.loads(file.read_text()) if file.exists() else {}
+    return {k: known[k] for k in ("seconds", "peak_memory_mb", "engine") if k in known}
 
 # %% ../nbs/90_cli.ipynb #55e421f3
 def demo_submission(
@@ -1455,10 +1479,12 @@ def demo_submission(
     engine: str,
 ) -> dict:  # submission, scores, seconds, peak_memory_mb, engine
     "Pack, run and score one submission, unless that is done."
+    from whaledo.runner.runtime import run_submission
+
     folder = run / name
     changed = demo_pack(c, name, run, folder)
     if changed or not engine_fits(engine, read_result(folder).get("engine")):
-        demo_run(c, folder, data_dir, engine)
+        run_submission(folder / "submission.zip", data_dir, folder, c, engine)
     score = c.score(folder / c.output, c.find_labels(data_dir))
     return dict(
         submission=name,

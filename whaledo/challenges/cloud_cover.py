@@ -4,16 +4,17 @@
 
 # %% auto #0
 __all__ = ['NATURE', 'BY_MAN', 'SPECTRA', 'ROOFS', 'CROPS', 'SURFACES', 'CLOUD', 'KINDS', 'SKY_NAMES', 'LETTERS', 'LANDSCAPES',
-           'SKIES', 'PLANS', 'WRITERS', 'CONSTANTS', 'MAX_BYTES', 'UNREADABLE', 'recipe', 'MADE', 'SOURCES', 'NEEDS',
-           'TITLE', 'cloud_cover', 'fractal', 'mix', 'shade', 'Parcels', 'parcels', 'paint', 'water', 'forest',
+           'SKIES', 'PLANS', 'WRITERS', 'CONSTANTS', 'MAX_BYTES', 'UNREADABLE', 'recipe', 'USUAL', 'MADE', 'SOURCES',
+           'NEEDS', 'TITLE', 'cloud_cover', 'fractal', 'mix', 'shade', 'Parcels', 'parcels', 'paint', 'water', 'forest',
            'desert', 'snow', 'city', 'fields', 'reflected', 'Kind', 'Sky', 'draw_cirrus', 'clouds', 'shadowed', 'shine',
            'expose', 'Rendered', 'render_chip', 'true_colour', 'show_chip', 'chip_pixels', 'pixel_table', 'geo_keys',
            'write_tif', 'four_letters', 'draw_dates', 'plan_chips', 'Chip', 'write_chip', 'write_chips', 'make_data',
-           'read_metadata', 'pack_masks', 'header_problem', 'read_mask', 'masks', 'check_output', 'labelled_chips',
-           'score_masks', 'true_mask', 'split_places', 'load_chip', 'load_chips', 'draw_batch', 'cloud_loss',
-           'one_core', 'Trainer', 'train_step', 'fit', 'validate', 'data_hash', 'run_settings', 'run_facts',
-           'train_network', 'train', 'trained', 'save_run', 'pixel_counts', 'chip_table', 'iou_by', 'show_errors',
-           'plot_scores', 'plot_errors', 'plot_worst', 'draw', 'write_variant', 'variants', 'compare', 'count_chips']
+           'read_metadata', 'require_once', 'chip_folders', 'by_folders', 'is_mask_name', 'pack_masks',
+           'header_problem', 'has_more_pages', 'read_mask', 'masks', 'check_output', 'labelled_chips', 'score_masks',
+           'true_mask', 'split_places', 'load_chip', 'Chips', 'require_chips', 'draw_batch', 'cloud_loss', 'one_core',
+           'Trainer', 'train_step', 'fit', 'validate', 'data_hash', 'run_settings', 'run_facts', 'train_network',
+           'train', 'pixel_counts', 'chip_table', 'iou_by', 'show_errors', 'plot_scores', 'plot_errors', 'plot_worst',
+           'draw', 'write_variant', 'variants', 'compare', 'count_chips']
 
 # %% ../../nbs/20_cloud_cover.ipynb #65e6a5d6
 import contextlib
@@ -37,6 +38,7 @@ import numpy as np
 import pandas as pd
 import scipy.fft
 from joblib import cpu_count
+from PIL import Image
 from scipy.ndimage import gaussian_filter
 from tifffile import TiffFile, imwrite
 from tqdm.auto import tqdm
@@ -44,21 +46,32 @@ from tqdm.auto import tqdm
 # %% ../../nbs/20_cloud_cover.ipynb #3a9d4b39
 import torch
 import torch.nn.functional as F
-from safetensors.torch import save_file
 from timm.scheduler import CosineLRScheduler
 from timm.utils import ModelEmaV3
 
 # %% ../../nbs/20_cloud_cover.ipynb #c0aea859
+from whaledo.challenges.baseline import (
+    Checkpoint,
+    epochs_for,
+    finished,
+    is_same,
+    keep,
+    save_run,
+    take_up,
+    training_folder,
+)
 from whaledo.challenges.cloud_cover_inference import (
     BANDS,
     UNet,
+    as_stored,
     default_config,
     predict_chip,
     prepare,
     read_chip,
-    read_tif,
 )
-from ..files import InputError, atomic_path, link_or_copy, write_csv, write_json
+
+# %% ../../nbs/20_cloud_cover.ipynb #a533a80a
+from ..files import InputError, atomic_path, link_or_copy, write_csv
 from ..metrics import mask_iou
 from ..provenance import commit, hardware, make_once, source_hash
 from ..runner.challenge import Audit, Challenge, Demo, Limits, register
@@ -580,23 +593,44 @@ def make_data(
 def read_metadata(
     folder,
     part: str = "test",  # 'train' or 'test'
-    # chip_id, location, datetime as text, by line; InputError when the table or a chip's
-    # folder is wrong
+    # chip_id, location, datetime as text; InputError when the table or a chip's folder is
+    # wrong
 ) -> pd.DataFrame:
-    "The chips of a data folder, or of its training folder."
+    "The chips of a data folder, one a folder, or those that its training table lists."
     path = Path(folder) / f"{part}_metadata.csv"
     features = Path(folder) / f"{part}_features"
     remedy = f"lay the folder out with {path.name} and {features.name}/{{chip_id}}/{{band}}.tif"
     df = read_table(path, remedy, ["chip_id"])
+    require_once(df.chip_id, path)
+    if part == "test":
+        return by_folders(df, chip_folders(features, remedy))
     if df.empty:
         raise InputError(f"{path} lists no chip; {remedy}.")
-    again = df.chip_id.duplicated()
-    for line, chip in df.chip_id[again].items():
+    _check_folders(df.chip_id, path, features, remedy)
+    return df
+
+# %% ../../nbs/20_cloud_cover.ipynb #31e67e3d
+def require_once(chip_ids: pd.Series, path):
+    "InputError for the first chip that a table lists again."
+    for line, chip in chip_ids[chip_ids.duplicated()].items():
         raise InputError(
             f"{path} line {line}: chip {chip} is listed again; list each chip once."
         )
-    _check_folders(df.chip_id, path, features, remedy)
-    return df
+
+# %% ../../nbs/20_cloud_cover.ipynb #97a1d8d4
+def chip_folders(features: Path, remedy: str) -> list:  # of chip ids; InputError when there are none
+    "Chips are the folders that have no dot in front."
+    folders = [p for p in features.iterdir() if p.is_dir()] if features.is_dir() else []
+    chips = sorted(p.name for p in folders if not p.name.startswith("."))
+    if not chips:
+        raise InputError(f"{features} has no folder of a chip; {remedy}.")
+    return chips
+
+
+def by_folders(df: pd.DataFrame, chips: list) -> pd.DataFrame:
+    "The rows of these chips in their order, empty where the table does not know one."
+    rows = df.set_index("chip_id").reindex(chips).fillna("")
+    return rows.reset_index(names="chip_id")
 
 # %% ../../nbs/20_cloud_cover.ipynb #97ddf418
 def _check_folders(chip_ids, path, features, remedy):
@@ -611,19 +645,26 @@ def _check_folders(chip_ids, path, features, remedy):
 MAX_BYTES = 524_288  # of one mask
 
 # %% ../../nbs/20_cloud_cover.ipynb #f868dd24
+def is_mask_name(name: str) -> bool:
+    "Does `*.tif` of a shell find a file of this name?"
+    last = name.rpartition("/")[2]
+    return last.endswith(".tif") and not last.startswith(".")
+
+# %% ../../nbs/20_cloud_cover.ipynb #a1478bc2
 def pack_masks(
     folder,  # what a submission wrote
     output_path,  # submission.tar.gz
 ):
-    "All of a folder as a tar.gz, file by file; InputError when one is larger than a mask may be."
+    "The masks of a folder as a tar.gz, file by file; InputError when one is larger than a mask may be."
     with (
         atomic_path(output_path) as new,
         new.open("wb") as f,
         gzip.GzipFile("", "wb", 6, f, mtime=0) as gz,
         tarfile.open(fileobj=gz, mode="w|") as tar,
     ):
-        for path in sorted(Path(folder).rglob("*")):
-            _add(tar, path, path.relative_to(folder))
+        for path in sorted(Path(folder).iterdir()):
+            if is_mask_name(path.name):
+                _add(tar, path, path.relative_to(folder))
 
 # %% ../../nbs/20_cloud_cover.ipynb #4a9c55ce
 def _anonymous(info: tarfile.TarInfo) -> tarfile.TarInfo:
@@ -704,21 +745,20 @@ def _content(plain, size, read):
 
 # %% ../../nbs/20_cloud_cover.ipynb #b8d75c60
 def _files(path, most):
-    "Name and content of each file of a tar.gz or a folder."
+    "Name and content of each file called *.tif of a tar.gz or a folder."
     if not Path(path).exists():
         raise InputError(
             f"{path} does not exist; give the submission.tar.gz that a run wrote."
         )
-    if not Path(path).is_dir():
-        yield from _tar_files(path, most)
-        return
+    found = _folder_files(path) if Path(path).is_dir() else _tar_files(path, most)
+    return ((name, content) for name, content in found if is_mask_name(name))
+
+
+def _folder_files(path):
+    "Name and content of each file of a folder."
     for p in sorted(Path(path).iterdir()):
-        yield (
-            p.name,
-            _content(
-                p.is_file() and not p.is_symlink(), p.lstat().st_size, p.read_bytes
-            ),
-        )
+        plain = p.is_file() and not p.is_symlink()
+        yield p.name, _content(plain, p.lstat().st_size, p.read_bytes)
 
 # %% ../../nbs/20_cloud_cover.ipynb #6a07eeaf
 UNREADABLE = "is not a readable TIFF; write it with tifffile.imwrite"
@@ -730,30 +770,36 @@ def header_problem(
     "What is wrong with a mask, before a pixel of it is decoded."
     try:
         with TiffFile(io.BytesIO(content)) as tif:
-            pages = len(tif.pages)
-            shape = tif.pages[0].shape
+            if has_more_pages(tif):
+                return "has several bands or pages; write a single band"
+            shape = tif.series[0].shape
             dtype = tif.pages[0].dtype
+            tile = max(tif.pages[0].tilewidth, tif.pages[0].tilelength)
     except Exception:
         return UNREADABLE
-    if pages > 1:
-        return f"has {pages} bands or pages; write a single band"
-    if shape != (512, 512):
+    if shape not in [(512, 512), (1, 512, 512)] or tile > 4096:
         return f"is {' x '.join(map(str, shape))} pixels; write 512 x 512 in one band"
     return "" if dtype == np.uint8 else f"has the type {dtype}; write uint8"
+
+# %% ../../nbs/20_cloud_cover.ipynb #073d2a9d
+def has_more_pages(tif: TiffFile) -> bool:
+    "Is there a second page? The others are not looked for: a file may chain thousands."
+    try:
+        return tif.pages[1] is not None
+    except IndexError:
+        return False
 
 # %% ../../nbs/20_cloud_cover.ipynb #8f304ac1
 def read_mask(
     content: bytes,  # of a file
     # (512, 512) uint8, 0 and 1; InputError says what is wrong, without the name of the file
 ) -> np.ndarray:
-    "A mask from the bytes of a TIFF."
+    "A mask from the bytes of a TIFF: the numbers that stand in the file, whatever is white."
     if problem := header_problem(content):
         raise InputError(problem)
     try:
-        mask = read_tif(io.BytesIO(content)).reshape(
-            512, 512
-        )  # 512 x 512 x 1 is all right
-    except ValueError:
+        mask = as_stored(Image.open(io.BytesIO(content))).reshape(512, 512)
+    except Exception:
         raise InputError(UNREADABLE) from None
     if mask.max() > 1:
         raise InputError(
@@ -780,7 +826,7 @@ def masks(
         else:
             yield name[:-4], mask
     if absent := [name for name, is_missing in missing.items() if is_missing]:
-        wrong["is missing; write a mask for every chip of test_metadata.csv"] = absent
+        wrong["is missing; write a mask for every chip"] = absent
     problems += [_problem(output_path, names, what) for what, names in wrong.items()]
 
 # %% ../../nbs/20_cloud_cover.ipynb #997a7220
@@ -795,7 +841,7 @@ def _good(name, content, missing):
     if "/" in name:
         raise InputError("lies in a folder; put the masks side by side")
     if name not in missing:
-        raise InputError("is not the mask of a chip in test_metadata.csv; leave it out")
+        raise InputError("is not the mask of a chip of test_features; leave it out")
     if not missing[name]:
         raise InputError("is there twice; write each mask once")
     missing[name] = False
@@ -824,7 +870,8 @@ def check_output(
 # %% ../../nbs/20_cloud_cover.ipynb #60d18097
 def labelled_chips(labels: Path) -> list:  # of chip ids; InputError when there are none
     "The chips that a folder of true masks knows."
-    chip_ids = sorted(p.stem for p in labels.glob("*.tif")) if labels.is_dir() else []
+    files = labels.glob("*.tif") if labels.is_dir() else []
+    chip_ids = sorted(p.stem for p in files if is_mask_name(p.name))
     if not chip_ids:
         raise InputError(
             f"{labels} is no folder of masks; give the test_labels of the data folder."
@@ -904,34 +951,52 @@ def load_chip(
     ).half()
 
 # %% ../../nbs/20_cloud_cover.ipynb #061f152e
-def load_chips(
-    folder,  # training folder
-    chip_ids,
-    config: dict,
-    # (n, 4, h, w) and (n, h, w) half-precision tensors; InputError when a chip or its label
-    # is wrong
-) -> tuple:
-    "Chips as the network sees them, and their labels."
-    progress = tqdm(chip_ids, desc="reading", unit="chip")
-    pairs = [load_chip(Path(folder), chip_id, config) for chip_id in progress]
-    return torch.cat([x for x, _ in pairs]), torch.cat([y for _, y in pairs])
+class Chips:
+    "Training chips and labels as the network sees them; small sets are kept, large ones read again."
+
+    def __init__(self, folder, chip_ids, config: dict, held: int = 4000):
+        self.folder = Path(folder)
+        self.chip_ids = list(chip_ids)
+        self.config = config
+        self.known = {} if len(self.chip_ids) <= held else None
+
+    def __len__(self) -> int:
+        return len(self.chip_ids)
+
+    def __getitem__(self, i: int) -> torch.Tensor:  # (5, h, w) half precision
+        "Four bands and the label of one chip; InputError when it is wrong."
+        if self.known is not None and i in self.known:
+            return self.known[i]
+        x, y = load_chip(self.folder, self.chip_ids[i], self.config)
+        both = torch.cat([x[0], y])
+        if self.known is not None:
+            self.known[i] = both
+        return both
+
+# %% ../../nbs/20_cloud_cover.ipynb #d167701e
+def require_chips(folder: Path, chip_ids):
+    "InputError for the first chip or label that is not there, before hours of training."
+    for chip_id in chip_ids:
+        files = [folder / "train_features" / chip_id / f"{band}.tif" for band in BANDS]
+        for file in [*files, folder / "train_labels" / f"{chip_id}.tif"]:
+            if not file.exists():
+                raise InputError(f"{file} is missing; lay the training data out whole.")
 
 # %% ../../nbs/20_cloud_cover.ipynb #c8cd36d0
 def draw_batch(
-    x,  # of `load_chips`
-    y,
+    chips,  # `Chips`, or a list of tensors (5, h, w)
     config: dict,
     rng: np.random.Generator,
 ) -> tuple:  # crops (batch, 4, tile, tile) and (batch, tile, tile), single precision
     "Random crops, turned and mirrored: a satellite knows no up."
     tile = config["tile"]
     n = config["batch_size"]
-    chip = rng.integers(len(x), size=n)
-    top, left = rng.integers(x.shape[-1] - tile + 1, size=(2, n))
+    which = rng.integers(len(chips), size=n)
+    size = chips[int(which[0])].shape[-1]
+    top, left = rng.integers(size - tile + 1, size=(2, n))
     crops = []
-    for k, t, l in zip(chip, top, left):
-        window = np.s_[..., t : t + tile, l : l + tile]
-        crops.append(torch.cat([x[k][window], y[k, None][window]]))
+    for k, t, l in zip(which.tolist(), top, left):
+        crops.append(chips[k][:, t : t + tile, l : l + tile])
     both = torch.rot90(torch.stack(crops), rng.integers(4), (-2, -1))
     if rng.random() < 0.5:
         both = both.flip(-1)
@@ -991,19 +1056,23 @@ def train_step(t: Trainer, step: int, crops, target):
 
 # %% ../../nbs/20_cloud_cover.ipynb #6573d7e6
 def fit(
-    x,  # of `load_chips`
-    y,
+    chips,  # of `draw_batch`
     config: dict,
     seed: int,
     device="cpu",
+    run=None,  # folder where a checkpoint is kept, and taken up
 ) -> UNet:  # the averaged one, in evaluation mode
-    "Train from scratch."
+    "Train from scratch, or go on."
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
-    trainer = Trainer(config, device)
-    for step in tqdm(range(config["steps"]), desc="training", unit="step"):
-        train_step(trainer, step, *draw_batch(x, y, config, rng))
-    return trainer.ema.module.eval()
+    t = Trainer(config, device)
+    parts = dict(net=t.net, ema=t.ema.module, optimizer=t.optimizer)
+    checkpoint = Checkpoint(run, config, parts, rng)
+    steps = range(take_up(checkpoint), config["steps"])
+    for step in tqdm(steps, desc="training", unit="step"):
+        train_step(t, step, *draw_batch(chips, config, rng))
+        keep(checkpoint, step + 1)
+    return t.ema.module.eval()
 
 # %% ../../nbs/20_cloud_cover.ipynb #20816dba
 def validate(
@@ -1035,10 +1104,15 @@ def data_hash(
     ).hexdigest()[:16]
 
 # %% ../../nbs/20_cloud_cover.ipynb #51b08fdc
+USUAL = 84  # chips for which the recipe's steps were chosen
+
+
 def run_settings(settings: dict, n: int, epochs: int) -> dict:
-    "Settings with as many steps as it takes to draw as many crops as there are chips, `epochs` times."
-    if not epochs:
+    "Settings with the steps for so many epochs, each as many crops as chips; None: by the number of chips."
+    usual = round(settings["steps"] * settings["batch_size"] / USUAL)
+    if not epochs and n <= USUAL:
         return settings
+    epochs = epochs or epochs_for(n, usual, USUAL)
     return dict(settings, steps=max(1, round(epochs * n / settings["batch_size"])))
 
 # %% ../../nbs/20_cloud_cover.ipynb #0cb08186
@@ -1051,54 +1125,37 @@ def run_facts(settings: dict, n: int) -> dict:
 
 # %% ../../nbs/20_cloud_cover.ipynb #d3f8126b
 def train_network(
-    folder: Path, chips, kept, wanted: dict
+    folder: Path, chips, kept, wanted: dict, run
 ) -> tuple:  # network, configuration
-    "Read, fit and validate; `kept`: which chips are kept out of training."
+    "Fit and validate; `kept`: which chips are kept out of training."
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    x, y = load_chips(folder, chips.chip_id[~kept], wanted)
+    require_chips(folder, chips.chip_id)
+    learn = Chips(folder, chips.chip_id[~kept], wanted)
     with one_core():
-        model = fit(x, y, wanted, wanted["seed"], device)
+        model = fit(learn, wanted, wanted["seed"], device, run)
     validation = validate(model, folder, chips.chip_id[kept], wanted, device)
-    return model, dict(wanted, validation=validation, **run_facts(wanted, len(x)))
+    return model, dict(wanted, validation=validation, **run_facts(wanted, len(learn)))
 
 # %% ../../nbs/20_cloud_cover.ipynb #794d0e9c
 def train(
-    data_dir,  # holds train/
+    data_dir,  # holds train/, or train_metadata.csv and so on as the challenge has them
     run,  # folder that gets weights.safetensors and config.json
     seed: int = 0,
-    # each as many crops as there are chips; None: as many steps as the settings say
+    # each as many crops as there are chips; None: by their number
     epochs: int = None,
     settings: dict = recipe,
 ) -> dict:  # the configuration; InputError when the training data are wrong
-    "Train on `data_dir/train`, unless the same was done before."
-    folder = Path(data_dir) / "train"
+    "Train on the labelled chips, unless the same was done before; a killed run goes on."
+    folder = training_folder(data_dir, "train_metadata.csv")
     chips = read_metadata(folder, "train")
     kept = split_places(chips, settings["valid"], seed)
     data = dict(name=Path(data_dir).resolve().name, sha256=data_hash(folder))
     wanted = dict(run_settings(settings, (~kept).sum(), epochs), seed=seed, data=data)
-    done = trained(Path(run))
-    if done and {**done, **wanted} == done:
+    if is_same(done := finished(run), wanted):
         return done
-    model, config = train_network(folder, chips, kept, wanted)
-    save_run(Path(run), model, config)
+    model, config = train_network(folder, chips, kept, wanted, run)
+    save_run(run, model, config)
     return config
-
-# %% ../../nbs/20_cloud_cover.ipynb #b1d885b5
-def trained(
-    run: Path,
-) -> dict:  # the configuration of a finished run; empty when there is none
-    "What a run folder holds."
-    if not ((run / "weights.safetensors").exists() and (run / "config.json").exists()):
-        return {}
-    return json.loads((run / "config.json").read_text())
-
-# %% ../../nbs/20_cloud_cover.ipynb #61fd6eef
-def save_run(run: Path, model: UNet, config: dict):
-    "Each file whole or not at all; the configuration last."
-    (run / "config.json").unlink(missing_ok=True)  # of an older run
-    with atomic_path(run / "weights.safetensors") as new:
-        save_file({k: v.contiguous().cpu() for k, v in model.state_dict().items()}, new)
-    write_json(run / "config.json", config)
 
 # %% ../../nbs/20_cloud_cover.ipynb #e9606dec
 def pixel_counts(mask, true) -> dict:  # shared, covered, false_alarms, misses
@@ -1266,9 +1323,10 @@ cloud_cover = register(
         score=score_masks,
         root="/codeexecution",
         writes="predictions",
+        folders=("submission",),
         output="submission.tar.gz",
         collect=pack_masks,
-        limits=Limits(hours=4, cpus=5, memory_gb=48, gpu_gb=12),
+        limits=Limits(hours=4, cpus=5, memory_gb=48, gpu_gb=12, output_mb=6000),
         allow=("planetarycomputer.microsoft.com",),
         sources=SOURCES,
         needs=NEEDS,

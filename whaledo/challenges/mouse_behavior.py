@@ -5,20 +5,21 @@
 # %% auto #0
 __all__ = ['VOCABULARY', 'OTHER', 'LAYOUT', 'FRAME', 'FPS', 'PARTS', 'REST', 'ROAM', 'SNIFF', 'MOUNT', 'ATTACK', 'FLEE', 'LABEL',
            'MOTION', 'RESIDENT_NEXT', 'INTRUDER_NEXT', 'NEXT', 'SHAPE', 'CURVE', 'REACH', 'SLIP', 'COLOURS', 'MICE',
-           'OUTLINE', 'SWAP', 'MADE', 'SOURCES', 'NEEDS', 'TITLE', 'mouse_behavior', 'label_problem', 'shape_problem',
-           'value_problem', 'as_input_error', 'read_vocabulary', 'Annotated', 'annotation_problem', 'read_labelled',
-           'body', 'traits', 'at_first', 'new_world', 'spot', 'begin', 'decide', 'meet', 'react', 'facing', 'refuge',
-           'Plan', 'plan', 'half_turn', 'attend', 'turn_rate', 'turn', 'stride', 'thrust', 'walk', 'keep_apart', 'step',
-           'Simulation', 'simulate', 'draw_mouse', 'draw_frame', 'film_strip', 'Bouts', 'bouts', 'late_edges', 'bridge',
-           'annotate', 'episodes', 'lose_points', 'mix_up', 'track', 'film', 'make_sequences', 'without', 'write_demo',
-           'guesses', 'ethogram', 'legend', 'missing_problems', 'wrong_problems', 'prediction_problems', 'Truth',
-           'read_truth', 'frame_names', 'score_behaviour', 'vocabulary_of', 'unknown_problems', 'warn_of_unclaimed',
-           'output_problems', 'check_output', 'Recipe', 'mirror', 'Video', 'prepare', 'crop_size', 'n_batches', 'crops',
-           'crop', 'predict_all', 'frame_f1', 'class_weights', 'Trainer', 'train_step', 'Fitted', 'train_epoch', 'fit',
-           'split', 'n_bouts', 'choose_width', 'origin', 'earlier_run', 'train_behaviour', 'describe_run', 'save_run',
-           'Compared', 'pairs_of', 'plot_rasters', 'plot_confusion', 'bout_table', 'plot_bouts', 'longest_mistakes',
-           'plot_mistake', 'plot_worst', 'draw_strips', 'draw_errors', 'count_videos', 'write_variant', 'variants',
-           'compare', 'make_demo', 'train_demo']
+           'OUTLINE', 'SWAP', 'USUAL', 'MADE', 'SOURCES', 'NEEDS', 'TITLE', 'mouse_behavior', 'label_problem',
+           'shape_problem', 'value_problem', 'as_input_error', 'read_vocabulary', 'Annotated', 'annotator_of',
+           'annotation_problem', 'read_labelled', 'body', 'traits', 'at_first', 'new_world', 'spot', 'begin', 'decide',
+           'meet', 'react', 'facing', 'refuge', 'Plan', 'plan', 'half_turn', 'attend', 'turn_rate', 'turn', 'stride',
+           'thrust', 'walk', 'keep_apart', 'step', 'Simulation', 'simulate', 'draw_mouse', 'draw_frame', 'film_strip',
+           'Bouts', 'bouts', 'late_edges', 'bridge', 'annotate', 'episodes', 'lose_points', 'mix_up', 'track', 'film',
+           'make_sequences', 'without', 'write_demo', 'guesses', 'ethogram', 'legend', 'missing_problems',
+           'wrong_problems', 'prediction_problems', 'Truth', 'read_truth', 'frame_names', 'score_behaviour',
+           'vocabulary_of', 'unknown_problems', 'warn_of_unclaimed', 'output_problems', 'check_output', 'Recipe',
+           'mirror', 'Video', 'prepare', 'crop_size', 'n_batches', 'crops', 'crop', 'predict_all', 'frame_f1',
+           'class_weights', 'Trainer', 'train_step', 'Fitted', 'train_epoch', 'History', 'fit', 'run_epoch', 'split',
+           'n_bouts', 'choose_width', 'origin', 'earlier_run', 'train_behaviour', 'describe_run', 'Compared',
+           'pairs_of', 'plot_rasters', 'plot_confusion', 'bout_table', 'plot_bouts', 'longest_mistakes', 'plot_mistake',
+           'plot_worst', 'draw_strips', 'draw_errors', 'count_videos', 'write_variant', 'variants', 'compare',
+           'make_demo', 'train_demo']
 
 # %% ../../nbs/30_mouse_behavior.ipynb #10a86e18
 import hashlib
@@ -35,7 +36,6 @@ import numpy as np
 import pandas as pd
 import torch
 import torch.nn.functional as F
-from safetensors.torch import save_file
 from scipy.ndimage import gaussian_filter1d
 from tqdm import tqdm
 
@@ -47,6 +47,14 @@ from sklearn.metrics import confusion_matrix
 
 # %% ../../nbs/30_mouse_behavior.ipynb #c9eb1532
 import whaledo.challenges.mouse_behavior_inference
+from whaledo.challenges.baseline import (
+    Checkpoint,
+    epochs_for,
+    finished,
+    keep,
+    save_run,
+    take_up,
+)
 from whaledo.challenges.mouse_behavior_inference import (
     KINDS,
     BehaviourNet,
@@ -54,12 +62,15 @@ from whaledo.challenges.mouse_behavior_inference import (
     features,
     read_npy,
     read_sequences,
+    unfold,
     vote,
 )
-from ..files import InputError, atomic_path, write_csv, write_json
+
+# %% ../../nbs/30_mouse_behavior.ipynb #6284626f
+from ..files import InputError, write_csv, write_json
 from ..metrics import macro_f1_precision
 from ..provenance import commit, hardware, make_once, source_hash
-from ..runner.challenge import Audit, Challenge, Demo, register
+from ..runner.challenge import Audit, Challenge, Demo, Limits, register
 
 # %% ../../nbs/30_mouse_behavior.ipynb #e60cc0df
 VOCABULARY = ["attack", "investigation", "mount", "other"]  # of task 1
@@ -149,12 +160,21 @@ LAYOUT = (
 )
 
 # %% ../../nbs/30_mouse_behavior.ipynb #392c0bbd
+def annotator_of(sequence: dict) -> int:  # None where there is none
+    "Who labelled a sequence; 0.0 is 0, and so is an array of one 0."
+    who = sequence.get("annotator_id")
+    if isinstance(who, np.ndarray) and who.size == 1:
+        who = who.item()
+    whole = isinstance(who, int) or isinstance(who, float) and who.is_integer()
+    return int(who) if whole else None
+
+# %% ../../nbs/30_mouse_behavior.ipynb #fe378142
 def annotation_problem(
     sequence, n_classes: int
 ) -> str:  # the rest of a sentence, or ''
     "What is wrong with a sequence that an annotator is said to have labelled."
     whole = isinstance(sequence, dict) and "annotations" in sequence
-    if not whole or not isinstance(sequence.get("annotator_id"), int):
+    if not whole or annotator_of(sequence) is None:
         return f"has no annotations, or no annotator_id; {LAYOUT}"
     frames = len(sequence["keypoints"]) if "keypoints" in sequence else None
     return label_problem(sequence["annotations"], n_classes, frames)
@@ -164,7 +184,7 @@ def read_labelled(
     path,  # train.npy, or labels.npy: the same, with or without keypoints
 ) -> Annotated:  # InputError in one sentence
     "Sequences with the labels that an annotator gave them."
-    content = as_input_error(read_npy, path)
+    content = unfold(as_input_error(read_npy, path))
     vocabulary = read_vocabulary(path, content.get("vocabulary"))
     sequences = content.get("sequences")
     if not isinstance(sequences, dict) or not sequences:
@@ -173,6 +193,7 @@ def read_labelled(
         if problem := annotation_problem(sequence, len(vocabulary)):
             raise InputError(f"{path}: sequence '{name}' {problem}.")
         sequence["annotations"] = np.asarray(sequence["annotations"])
+        sequence["annotator_id"] = annotator_of(sequence)
     return Annotated(vocabulary, sequences)
 
 # %% ../../nbs/30_mouse_behavior.ipynb #0a191098
@@ -872,7 +893,7 @@ def vocabulary_of(data_dir) -> list:  # InputError when train.npy is wrong
     train = Path(data_dir) / "train.npy"
     if not train.exists():
         return VOCABULARY
-    return read_vocabulary(train, as_input_error(read_npy, train).get("vocabulary"))
+    return read_vocabulary(train, unfold(as_input_error(read_npy, train)).get("vocabulary"))
 
 # %% ../../nbs/30_mouse_behavior.ipynb #8dd1df0a
 def unknown_problems(file, predictions, test) -> list:  # sentences, at most one
@@ -1088,24 +1109,46 @@ def train_epoch(
     return np.mean([train_step(t, x, y) for x, y in crops(learn, recipe, rng)])
 
 # %% ../../nbs/30_mouse_behavior.ipynb #b564ac18
+class History:
+    "One row an epoch; a checkpoint keeps it."
+
+    def __init__(self):
+        self.rows = []
+
+    def state_dict(self) -> dict:
+        return dict(rows=self.rows)
+
+    def load_state_dict(self, state: dict):
+        self.rows = state["rows"]
+
+# %% ../../nbs/30_mouse_behavior.ipynb #56aba867
 def fit(
     learn: list,  # of Video, to train on
     check: list,  # of Video, to validate with
     vocabulary: list,
     recipe: Recipe = Recipe(),
+    run=None,  # folder where a checkpoint is kept, and taken up
 ) -> Fitted:
     "Train the network, on one thread: more would wait for each other longer than they work."
     torch.set_flush_denormal(True)
     torch.manual_seed(recipe.seed)
     torch.set_num_threads(1)
     rng = np.random.default_rng(recipe.seed)
-    trainer = Trainer(learn, len(vocabulary), recipe)
-    history = []
-    for epoch in tqdm(range(recipe.epochs), desc="training", unit="epoch"):
-        loss = train_epoch(trainer, learn, recipe, rng)
-        found = frame_f1(check, predict_all(trainer.net, check), vocabulary)
-        history.append(dict(epoch=epoch + 1, loss=loss, validation=found))
-    return Fitted(trainer.net, pd.DataFrame(history))
+    t = Trainer(learn, len(vocabulary), recipe)
+    history = History()
+    parts = dict(net=t.net, optimizer=t.optimizer, schedule=t.scheduler, rows=history)
+    checkpoint = Checkpoint(run, asdict(recipe), parts, rng)
+    for epoch in tqdm(range(take_up(checkpoint), recipe.epochs), desc="training"):
+        history.rows.append(run_epoch(t, learn, check, vocabulary, rng, epoch))
+        keep(checkpoint, epoch + 1)
+    return Fitted(t.net, pd.DataFrame(history.rows))
+
+# %% ../../nbs/30_mouse_behavior.ipynb #64a00775
+def run_epoch(t: Trainer, learn, check, vocabulary, rng, epoch: int) -> dict:
+    "Train for an epoch and validate."
+    loss = float(train_epoch(t, learn, t.recipe, rng))
+    found = frame_f1(check, predict_all(t.net, check), vocabulary)
+    return dict(epoch=epoch + 1, loss=loss, validation=float(found))
 
 # %% ../../nbs/30_mouse_behavior.ipynb #3eed7285
 def split(
@@ -1155,12 +1198,8 @@ def origin(train_path, recipe: Recipe) -> dict:  # InputError when train.npy is 
 # %% ../../nbs/30_mouse_behavior.ipynb #9859276f
 def earlier_run(folder: Path, made_from: dict) -> dict | None:  # its configuration
     "What was trained before, if it came from the same."
-    if (
-        not (folder / "config.json").exists()
-        or not (folder / "weights.safetensors").exists()
-    ):
+    if not (config := finished(folder)):
         return None
-    config = json.loads((folder / "config.json").read_text())
     before = dict(
         recipe=config["recipe"],
         code=config.get("code"),
@@ -1174,21 +1213,21 @@ def train_behaviour(
     folder,  # gets weights.safetensors, config.json and history.csv
     recipe: Recipe = Recipe(),
 ) -> dict:  # the configuration; InputError when train.npy is wrong
-    "Train the baseline, unless this was done before."
+    "Train the baseline, unless this was done before; a killed run goes on."
     made_from = origin(train_path, recipe)
     if config := earlier_run(Path(folder), made_from):
         return config
     vocabulary, sequences = read_labelled(train_path)
     if len(sequences) < 2:
-        raise InputError(
-            f"{train_path}: has one sequence; give at least two, one of them to validate with."
-        )
+        raise InputError(f"{train_path}: has one sequence; give two, one to validate with.")
     parts = split(sequences, recipe.valid, recipe.seed)
     learn, check = (prepare({n: sequences[n] for n in names}) for names in parts)
-    net, history = fit(learn, check, vocabulary, recipe)
+    net, history = fit(learn, check, vocabulary, recipe, folder)
     best = choose_width(check, predict_all(net, check), vocabulary, recipe.widths)
     config = describe_run(vocabulary, learn + check, best, made_from)
-    return save_run(Path(folder), net, config, history)
+    write_csv(Path(folder) / "history.csv", history)
+    save_run(folder, net, config)
+    return config
 
 # %% ../../nbs/30_mouse_behavior.ipynb #6437dfef
 def describe_run(vocabulary, videos: list, best: pd.Series, made_from: dict) -> dict:
@@ -1209,18 +1248,6 @@ def describe_run(vocabulary, videos: list, best: pd.Series, made_from: dict) -> 
         commit=commit(),
         hardware=hardware(),
     )
-
-# %% ../../nbs/30_mouse_behavior.ipynb #c731d6ce
-def save_run(
-    folder: Path, net, config: dict, history: pd.DataFrame
-) -> dict:  # `config`
-    "Each file whole or not at all; the configuration last."
-    (folder / "config.json").unlink(missing_ok=True)  # of an older run
-    write_csv(folder / "history.csv", history)
-    with atomic_path(folder / "weights.safetensors") as new:
-        save_file({k: v.contiguous() for k, v in net.state_dict().items()}, new)
-    write_json(folder / "config.json", config)
-    return config
 
 # %% ../../nbs/30_mouse_behavior.ipynb #0680cb4c
 class Compared(NamedTuple):
@@ -1460,10 +1487,16 @@ def make_demo(
     )
 
 # %% ../../nbs/30_mouse_behavior.ipynb #954247bf
+USUAL = 110_000  # frames of the demo, for which the recipe was tuned
+
+
 def train_demo(data_dir, run, seed: int = 0, epochs: int = None):
     "The baseline, trained on the training videos alone, once."
-    recipe = Recipe(seed=seed, epochs=epochs or Recipe.epochs)
-    train_behaviour(Path(data_dir) / "train.npy", run, recipe)
+    path = Path(data_dir) / "train.npy"
+    sequences = as_input_error(read_sequences, path)
+    frames = sum(len(s["keypoints"]) for s in sequences.values())
+    epochs = epochs or epochs_for(frames, Recipe.epochs, USUAL)
+    return train_behaviour(path, run, Recipe(seed=seed, epochs=epochs))
 
 # %% ../../nbs/30_mouse_behavior.ipynb #a880a1f5
 MADE = "`make demo CHALLENGE=mouse-behavior` writes it"
@@ -1479,6 +1512,7 @@ mouse_behavior = register(
         check=check_output,
         score=score_behaviour,
         output="submission.npy",
+        limits=Limits(output_mb=25),
         labels=("labels.npy",),
         sources=SOURCES,
         needs=NEEDS,

@@ -30,22 +30,28 @@ class Limits:
         20  # of log.txt; what a submission prints beyond is counted, not kept
     )
     unpacked_gb: float = 50  # what a zip may grow to
+    output_mb: float = 100  # of the output; a larger one is refused unread
 
 # %% ../../nbs/04_challenge.ipynb #a3ff1abc
 @dataclass(kw_only=True)
 class Layout:
     "Where a submission finds and leaves things."
 
-    root: str = (
-        "/code_execution"  # the zip is unpacked here, data/ and submission/ lie below
-    )
-    entry_point: str = "main.py"  # is run: by Python, or by bash if it ends in .sh
+    root: str = "/code_execution"  # data/ and submission/ lie below
+    workdir: str = ""  # folder below the root where the zip is unpacked and run
+    entry_point: str = "main.py"  # is run: by Python, or by sh if it ends in .sh
     writes: str = "submission"  # folder below the root for what a submission writes
+    folders: tuple = ()  # more empty ones below the root
     output: str = "submission.csv"  # the one file that a run leaves behind
     # (folder written to, output_path): makes that file; None: it was written under its name
     collect: Callable = None
-    # where the truth lies in a data folder, beside what is mounted; the first that exists
+    # the truth in a data folder, beside what is mounted; the first that exists
     labels: tuple = ("labels.csv",)
+
+    @property
+    def current(self) -> str:
+        "The folder in which a submission starts."
+        return f"{self.root}/{self.workdir}".rstrip("/")
 
     def find_labels(self, data_dir) -> Path:  # InputError when there are none
         "The truth that lies beside a data folder's layout."

@@ -103,13 +103,9 @@ def _noted(catalogue, model):
 # %% ../../../whale_nbs/43_proposals.ipynb #2108fae8
 def _not_rejected(pairs, group, rejected):
     "Pairs without those with a whale that was rejected for any photo of the group."
-    no = pd.DataFrame(rejected, columns=["photo_id", "whale"])
-    no = no[no.photo_id.isin(group.index)]
-    if no.empty:
-        return pairs
-    no = pd.MultiIndex.from_arrays([no.photo_id.map(group), no.whale])
-    keys = pd.MultiIndex.from_arrays([pairs.photo_id.map(group), pairs.whale])
-    return pairs[~keys.isin(no)]
+    no = {(group[i], whale) for i, whale in rejected if i in group.index}
+    keys = zip(pairs.photo_id.map(group), pairs.whale)
+    return pairs[np.array([key not in no for key in keys], bool)]
 
 # %% ../../../whale_nbs/43_proposals.ipynb #3a7c58d0
 def batch_of(
