@@ -104,6 +104,8 @@ def _noted(catalogue, model):
 def _not_rejected(pairs, group, rejected):
     "Pairs without those with a whale that was rejected for any photo of the group."
     no = {(group[i], whale) for i, whale in rejected if i in group.index}
+    if not no:
+        return pairs
     keys = zip(pairs.photo_id.map(group), pairs.whale)
     return pairs[np.array([key not in no for key in keys], bool)]
 
