@@ -45,8 +45,13 @@ help: ## print this menu
 	@echo "             CATALOGUE=$(CATALOGUE) PHOTOS= MODEL=$(MODEL)"
 	@echo "             CPU_OR_GPU=$(CPU_OR_GPU) SUBMISSION_IMAGE= BASE_IMAGE= BUILD_OPTIONS="
 
-setup: .venv/ready .venv-runtime/ready ## make both environments, install the sandbox and the notebook hooks
+setup: in-place .venv/ready .venv-runtime/ready ## make both environments, install the sandbox and the notebook hooks
 	@$(PYTHON) runtime/setup_sandbox.py
+
+# programs of an environment name the place that it was made in; after a move they end with Error 127
+in-place:
+	@! test -s .venv/ready || test "$$(cat .venv/ready)" = "$$(cd .venv && pwd -P)" || { echo "whaledo: this folder was moved from \
+	$$(dirname "$$(cat .venv/ready)"), and its environments name that place; make them again: rm -r .venv .venv-runtime && make setup" >&2; exit 2; }
 
 .venv/bin/uv:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11) and "whaledo needs Python 3.11, and $(PYTHON) is another: make setup PYTHON=/path/to/python3.11")'
@@ -60,7 +65,7 @@ setup: .venv/ready .venv-runtime/ready ## make both environments, install the sa
 	mkdir -p .venv/etc/home .venv/etc/jupyter
 	! git rev-parse --git-dir >/dev/null 2>&1 || { HOME="$(CURDIR)/.venv/etc/home" .venv/bin/nbdev_install_hooks >/dev/null && \
 	    cp .venv/etc/home/.jupyter/*.py .venv/etc/jupyter/; }
-	@touch $@
+	@(cd .venv && pwd -P) > $@
 
 .venv-runtime/ready: .venv/bin/uv runtime/requirements.txt
 	.venv/bin/uv venv -q --allow-existing --python $(PYTHON) .venv-runtime
@@ -164,6 +169,6 @@ lock: .venv/bin/uv ## resolve runtime/requirements.in and settings.ini anew, as 
 	.venv/bin/uv pip compile -q --python-version 3.11 --no-header setup.py --extra dev runtime/requirements.in -o requirements-dev.txt
 	.venv/bin/uv pip compile -q --python-version 3.11 --no-header --generate-hashes runtime/requirements.in -c requirements-dev.txt -o runtime/requirements.txt
 
-.PHONY: help setup demo test lab export copies data scenarios train pack-quickstart pack-benchmark pack-submission pack-example \
+.PHONY: help setup in-place demo test lab export copies data scenarios train pack-quickstart pack-benchmark pack-submission pack-example \
         repack-example repack-submission test-submission audit-submission score report build pull test-container interact-container \
         verify-podman match review bench bench-gpu clean lock

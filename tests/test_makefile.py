@@ -61,3 +61,20 @@ def test_pack_and_clean_really(tmp_path):
 @pytest.mark.skipif(shutil.which("cmp") is None, reason="cmp is not installed")
 def test_submissions_are_the_exported_modules():
     assert make("copies").returncode == 0
+
+
+def test_a_moved_folder_is_told_what_to_do(tmp_path):
+    "The environment's programs name the place that it was made in: Error 127, without a word, where that is another by now."
+    moved = tmp_path/"moved here"
+    (moved/".venv").mkdir(parents=True)
+    shutil.copy(ROOT/"Makefile", moved)
+
+    def in_place(made_in):
+        (moved/".venv/ready").write_text(made_in)
+        return subprocess.run(["make", "in-place"], capture_output=True, text=True, cwd=moved)
+    assert in_place(f"{moved/'.venv'}\n").returncode == 0
+    assert in_place("").returncode == 0 # made by a version that did not write it down
+    refused = in_place("/before it was moved/.venv\n")
+    assert refused.returncode == 2 and "moved from /before it was moved, and" in refused.stderr
+    assert "rm -r .venv .venv-runtime && make setup" in refused.stderr
+    assert make("-n", "setup").stdout.index("was moved") < make("-n", "setup").stdout.index("setup_sandbox.py")

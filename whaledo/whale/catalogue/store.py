@@ -585,9 +585,9 @@ def _check_fields(file, kind, p):
     for f in ("whale", "new"):
         if f in p and not nobody:
             _check_name(file, p[f])
-    for f in ("whales", "photo_ids"):
+    for f, what in (("whales", "whale"), ("photo_ids", "photo")):
         if f in p and not (isinstance(p[f], list) and p[f]):
-            raise InputError(f"{file}: {f} is no list; give at least one.")
+            raise InputError(f"{file}: {kind} takes a list of {what}s; choose at least one.")
     if kind == "describe":
         _read_facts(file, p)
 
