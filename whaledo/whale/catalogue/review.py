@@ -21,6 +21,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
+from functools import cache, partial
 from pathlib import Path
 
 # %% ../../../whale_nbs/44_match_review.ipynb #89dc3d9e
@@ -51,6 +52,7 @@ from whaledo.whale.catalogue.store import (
     Catalogue,
     decide,
     decision_sentence,
+    first_named,
     names,
     notes,
     own_decisions,
@@ -199,6 +201,9 @@ class Review:
     taken: int = 0  # decisions since the order was worked out
     seconds: float = 0  # that this took
 
+    def __post_init__(self):
+        self.first = cache(partial(first_named, self.catalogue))  # when a whale got its name
+
 # %% ../../../whale_nbs/44_match_review.ipynb #5eaa9412
 def _queue(r):
     "The photos that the filters leave, in their order."
@@ -327,15 +332,15 @@ def midnight() -> str:  # in UTC, as the log writes it
     return today.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 # %% ../../../whale_nbs/44_match_review.ipynb #e30ace95
-def _counts_as(d):
-    "What a Decision is counted as; '' for nothing."
+def _counts_as(d, first):
+    "What a Decision is counted as; '' for nothing. first: function (whale) -> when it got its name."
     if d.kind == "reject":
         return "different"
     if d.kind == "skip":
         return "skipped"
     if d.kind != "assign" or not d.payload["whale"]:
         return ""
-    return "new" if d.payload["whale"].startswith(f"new-{d.seq:05d}") else "same"
+    return "new" if first(d.payload["whale"]) == d.seq else "same"
 
 # %% ../../../whale_nbs/44_match_review.ipynb #e9e3831f
 def daily_counts(
@@ -346,7 +351,7 @@ def daily_counts(
     "What has been done today."
     count = dict(same=0, new=0, different=0, skipped=0, last="")
     for d in own_decisions(r.catalogue, r.who, since=midnight()):
-        if what := _counts_as(d):
+        if what := _counts_as(d, r.first):
             count[what] += 1
     for last in own_decisions(r.catalogue, r.who, limit=1):
         count["last"] = decision_sentence(last.kind, last.payload)
@@ -503,6 +508,7 @@ def undo_last(r: Review) -> str:
         together = _taken_together(r)
         for d in together:
             undo(r.catalogue, r.who, d.seq)
+    r.first.cache_clear()
     first = together[-1]
     _show_again(r, first.payload.get("photo_id"), len(together))
     more = f", and {len(together) - 1} more" if together[1:] else ""

@@ -5,12 +5,12 @@
 # %% auto #0
 __all__ = ['VERSION', 'PHOTO_TABLES', 'SINCE_2', 'MODEL_TABLES', 'LOG', 'GUARD', 'GUARDED', 'DERIVED', 'KEYS', 'BY_WHALE',
            'COMPLAINTS', 'NEW', 'FACTS', 'KINDS', 'ANY_MAY', 'DECIDE_WHALE', 'TAKE_WHALE', 'SET_FACT', 'NOT_THIS',
-           'EFFECTS', 'LIST', 'LATEST', 'READ_FACT', 'OWN', 'SAME', 'KNOWN', 'ADD_PHOTO', 'ADD_NAME', 'WHERE_NOW',
-           'NAMES_SAID', 'NEAR_NAMES', 'OPEN', 'FACTS_OF_ALL', 'TAKE_IN', 'FACTS_NOW', 'OF_PHOTOS', 'FACT_COLUMNS',
-           'PHOTO_COLUMNS', 'NAME_COLUMNS', 'FILES', 'SENTENCES', 'HISTORY', 'COLUMNS', 'MATCH_COLUMNS', 'MATCH_TYPES',
-           'MATCHES', 'ASKED', 'AMONG', 'WHO', 'plain_errors', 'Catalogue', 'writing', 'apply_decision',
-           'append_decision', 'rebuild', 'whales_after', 'whale_of', 'whale_exists', 'plain', 'decide', 'undo',
-           'Foreign', 'take_over', 'absolute_path', 'kept_path', 'seen_at', 'known_files', 'KnownContents',
+           'EFFECTS', 'LIST', 'LATEST', 'READ_FACT', 'FIRST_NAMED', 'OWN', 'SAME', 'KNOWN', 'ADD_PHOTO', 'ADD_NAME',
+           'WHERE_NOW', 'NAMES_SAID', 'NEAR_NAMES', 'OPEN', 'FACTS_OF_ALL', 'TAKE_IN', 'FACTS_NOW', 'OF_PHOTOS',
+           'FACT_COLUMNS', 'PHOTO_COLUMNS', 'NAME_COLUMNS', 'FILES', 'SENTENCES', 'HISTORY', 'COLUMNS', 'MATCH_COLUMNS',
+           'MATCH_TYPES', 'MATCHES', 'ASKED', 'AMONG', 'WHO', 'plain_errors', 'Catalogue', 'writing', 'apply_decision',
+           'append_decision', 'rebuild', 'whales_after', 'whale_of', 'whale_exists', 'first_named', 'plain', 'decide',
+           'undo', 'Foreign', 'take_over', 'absolute_path', 'kept_path', 'seen_at', 'known_files', 'KnownContents',
            'known_contents', 'Remark', 'check_near', 'Decided', 'TakenIn', 'Told', 'take_in', 'photo_facts', 'photos',
            'names', 'PhotoFiles', 'photo_files', 'held_files', 'photos_of', 'still_undecided', 'rejections',
            'decision_sentence', 'history', 'Decision', 'own_decisions', 'notes', 'skipped', 'without_vectors',
@@ -615,6 +615,20 @@ def whale_exists(
     "Does anybody bear this name?"
     with plain_errors(catalogue.file):
         return _is_somebody(catalogue.db, whale)
+
+# %% ../../../whale_nbs/40_catalogue.ipynb #642a2be3
+FIRST_NAMED = """SELECT min(seq) FROM decisions JOIN log USING(seq, kind) WHERE undone_by IS NULL AND (
+    kind = 'assign' AND json_extract(payload, '$.whale') = :whale OR
+    kind = 'split' AND json_extract(payload, '$.new') = :whale OR
+    kind = 'import' AND EXISTS (SELECT 1 FROM json_each(payload, '$.whales') WHERE key = :whale))"""
+
+
+def first_named(
+    catalogue,  # an open Catalogue
+    whale: str,
+) -> int:  # number of the decision; 0 for a name that was never given, or taken back
+    "When a whale got its name, whoever gave it."
+    return _ask(catalogue, FIRST_NAMED, dict(whale=whale))[0][0] or 0
 
 # %% ../../../whale_nbs/40_catalogue.ipynb #621258a0
 def _check_photos(db, file, ids):
