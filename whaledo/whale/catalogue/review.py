@@ -189,9 +189,7 @@ class Review:
     model: str  # whose matches are shown
     filters: dict = field(default_factory=FILTERS.copy)
     choices: dict = field(default_factory=dict)  # what can be chosen in the filters
-    order: list = field(
-        default_factory=list
-    )  # photo_ids left, the one on the screen first
+    order: list = field(default_factory=list)  # photo_ids left, that on the screen first
     proposed: dict = field(default_factory=dict)  # row of `queue` by photo_id
     shown: list = field(default_factory=list)  # candidates on the screen
     # (photo_id, photo_id) of undecided photos found to be different
