@@ -2,6 +2,7 @@
 import configparser
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -34,8 +35,7 @@ def built(tmp_path_factory):
     (at/"clone/submission_src/config.json").touch()
     setup = [sys.executable, "setup.py", "-q"]
     told(*setup, "sdist", "-d", at/"dist", cwd=at/"clone")
-    with tarfile.open(next((at/"dist").glob("*.tar.gz"))) as t:
-        t.extractall(at, filter="data")
+    shutil.unpack_archive(next((at/"dist").glob("*.tar.gz")), at)
     source = next(at.glob("whaledo-*"))
     told(*setup, "bdist_wheel", "-d", at/"dist", cwd=source)
     return at/"dist"
