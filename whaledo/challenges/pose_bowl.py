@@ -1345,7 +1345,8 @@ def draw_batches(
     "Which photos are seen in each step; each is seen twice at once."
     half = config["batch_size"] // 2
     steps = config["epochs"] * max(1, n // half)
-    order = np.concatenate([rng.permutation(n) for _ in range(config["epochs"] + 1)])
+    rounds = max(config["epochs"] + 1, -(-steps * half // n))  # few photos are seen more often
+    order = np.concatenate([rng.permutation(n) for _ in range(rounds)])
     return [order[step * half : (step + 1) * half] for step in range(steps)]
 
 # %% ../../nbs/10_pose_bowl.ipynb #c678be54
