@@ -29,6 +29,7 @@ from .photo_files import checked_names, find_nearby
 from whaledo.whale.catalogue.store import (
     FACTS,
     WHO,
+    Embedded,
     add_blobs,
     add_vectors,
     decide,
@@ -215,10 +216,10 @@ def _some_vectors(catalogue, model, ids):
 def catalogue_index(
     catalogue,  # an open Catalogue
     model: str,  # of `model_name`
+    known: Embedded,  # the photos that it has seen
 ) -> VectorIndex:  # InputError when there is no room for it
     "The index of all vectors of a model, brought up to date."
     folder = Path(f"{catalogue.file}-index") / model
-    known = embedded(catalogue, model)
     try:
         fetch = partial(_some_vectors, catalogue, model)
         return grow_index(folder, known.ids, known.dims, fetch)
@@ -248,8 +249,9 @@ class Pool(NamedTuple):
 # %% ../../../whale_nbs/42_search.ipynb #eacfe1ca
 def _pool(catalogue, model):
     "The Pool of a catalogue."
-    if len(embedded(catalogue, model).ids) > EXACT:
-        index = catalogue_index(catalogue, model)
+    known = embedded(catalogue, model)
+    if len(known.ids) > EXACT:
+        index = catalogue_index(catalogue, model, known)
         return Pool(_facts_of(catalogue, index.ids), index.vectors, index)
     z = vectors(catalogue, model)
     return Pool(_facts_of(catalogue, z.index), z.to_numpy())

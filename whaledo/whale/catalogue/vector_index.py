@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['SAMPLE', 'PROBE', 'Nearest', 'exact_nearest', 'MadeUp', 'made_up_vectors', 'VectorIndex', 'rows_of', 'open_files',
-           'read_about', 'open_index', 'new_lists', 'inverted', 'sampled', 'add_rows', 'fitting_lists', 'save_lists',
-           'cut_files', 'append_rows', 'grow_index', 'forget_if_other', 'update_lists', 'candidates_of',
+           'read_about', 'read_lists', 'open_index', 'new_lists', 'inverted', 'sampled', 'add_rows', 'fitting_lists',
+           'save_lists', 'cut_files', 'append_rows', 'grow_index', 'forget_if_other', 'update_lists', 'candidates_of',
            'compared_in_full', 'index_nearest', 'recall', 'Asked', 'ask_both_ways', 'in_pieces', 'exact_in_pieces',
            'made_up_file', 'bench_index', 'bench_index_row']
 
@@ -104,6 +104,14 @@ def read_about(folder: Path) -> dict:  # dims, trained: photos; empty where ther
     except (OSError, ValueError):
         return {}
 
+# %% ../../../whale_nbs/42_index.ipynb #50c41d86
+def read_lists(folder: Path) -> faiss.Index | None:  # None where they are missing or damaged
+    "The lists of an index."
+    try:
+        return faiss.read_index(str(folder / "lists.faiss"))
+    except RuntimeError:
+        return None
+
 # %% ../../../whale_nbs/42_index.ipynb #69fc61d8
 def open_index(
     folder: Path,
@@ -113,11 +121,10 @@ def open_index(
     if not about:
         return None
     ids, vectors = open_files(folder, about["dims"])
-    try:
-        lists = faiss.read_index(str(folder / "lists.faiss"))
-    except RuntimeError:  # missing or damaged
+    lists = read_lists(folder)
+    if lists is None or lists.ntotal != len(ids):
         return None
-    return VectorIndex(ids, vectors, lists) if lists.ntotal == len(ids) else None
+    return VectorIndex(ids, vectors, lists)
 
 # %% ../../../whale_nbs/42_index.ipynb #ee1dbf0a
 def new_lists(
@@ -172,10 +179,7 @@ def fitting_lists(
 ) -> tuple:  # the lists, perhaps not of all photos yet; from how many photos they were made
     "The lists that are there, or new ones where they are too old."
     if 0 < trained and len(vectors) < 2 * trained:
-        try:
-            lists = faiss.read_index(str(folder / "lists.faiss"))
-        except RuntimeError:  # missing or damaged
-            lists = None
+        lists = read_lists(folder)
         if lists is not None and lists.ntotal <= len(vectors):
             return lists, trained
     return new_lists(sampled(vectors)), len(vectors)
