@@ -21,6 +21,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 import torch
+from scipy.special import expit
 from tqdm.auto import tqdm
 
 # %% ../../../whale_nbs/42_search.ipynb #dd8e25d4
@@ -53,6 +54,7 @@ from whaledo.whale.catalogue.vector_index import (
 )
 
 # %% ../../../whale_nbs/42_search.ipynb #ea2275fb
+from ..evaluate.discovery import log_odds_standing_out
 from whaledo.whale.evaluate.posterior import (
     EACH,
     KEPT,
@@ -119,17 +121,13 @@ def open_model(
     folder,  # weights.safetensors and config.json; InputError when one is missing or does not fit
     device="cpu",
 ) -> OpenModel:
-    "Load a model; InputError when it is not calibrated."
+    "Load a model; InputError when its posterior is damaged."
     try:
         models = load_models(folder, device)
     except InferenceError as e:
         raise InputError(str(e)) from None
-    if not models[0].config.calibration:
-        raise InputError(
-            f"{Path(folder) / 'config.json'}: scores are not probabilities yet; run `whaledo calibrate` with "
-            "a labelled survey of whales that the model was not trained on."
-        )
-    if models[0].config.posterior and not is_whole(models[0].config.posterior):
+    posterior = models[0].config.posterior
+    if posterior and not is_whole(posterior):
         raise InputError(
             f"{Path(folder) / 'config.json'}: its `posterior` is damaged; run `whaledo calibrate` again."
         )
@@ -472,13 +470,27 @@ def _refine(lists, ids, matcher, config):
         )
 
 # %% ../../../whale_nbs/42_search.ipynb #afde7483
+def _chances(similarity, size, calibration):
+    "What is kept of each similarity: a probability, or, from a model without calibration, what stands out."
+    if calibration is None:
+        return expit(log_odds_standing_out(similarity))
+    return probabilities(similarity, size[:, None], calibration)
+
+
+def _shift(size, calibration):
+    "By how much log-odds depend on the number of photos searched."
+    if calibration is None:
+        return np.zeros(len(size))
+    return size_term(size, calibration) - size_term(REFERENCE, calibration)
+
+# %% ../../../whale_nbs/42_search.ipynb #488ad59c
 def _match_rows(queries, found, similarity, size, calibration):
     "Rows of the table of matches; queries: photo_ids (m,), found: photo_ids (m, k), 0 for none."
-    p = probabilities(similarity, size[:, None], calibration)
+    p = _chances(similarity, size, calibration)
     i, j = np.nonzero(found)
     pairs = dict(photo_id=queries[i], candidate=found[i, j])
     pairs |= dict(score=similarity[i, j], probability=p[i, j])
-    shift = size_term(size, calibration) - size_term(REFERENCE, calibration)
+    shift = _shift(size, calibration)
     own = dict(photo_id=queries, candidate=queries, score=shift, probability=1.0)
     return pd.concat([pd.DataFrame(pairs), pd.DataFrame(own)])
 
@@ -530,6 +542,11 @@ def no_probabilities(
     cosines: np.ndarray,  # of `mean_cosines`, of the new photos
 ) -> str:  # '' where there is nothing against them
     "Why a batch gets a ranking and no probabilities."
+    if not config.calibration:
+        return (
+            "the model was never calibrated; groups are what stands out among the photos, until "
+            "`whaledo calibrate` has seen a labelled survey of such animals"
+        )
     if not config.posterior:
         return (
             "the model was not calibrated for groups of photos; run `whaledo calibrate` with "
