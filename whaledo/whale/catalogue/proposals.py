@@ -8,6 +8,7 @@ __all__ = ['BEST', 'RANKING_ONLY', 'UNKNOWN', 'REACH', 'Compared', 'compared_pai
            'match', 'BCubed', 'b_cubed']
 
 # %% ../../../whale_nbs/43_proposals.ipynb #0e934724
+import json
 from datetime import datetime, timezone
 from typing import NamedTuple
 
@@ -22,14 +23,17 @@ from ...files import InputError
 from whaledo.whale.catalogue.store import (
     FACTS,
     WHO,
+    add_blobs,
     animals_known,
     decide,
     last_noted,
     latest_model,
     matches,
     photo_facts,
+    read_blobs,
     rejections,
     skipped,
+    whale_exists,
 )
 
 # %% ../../../whale_nbs/43_proposals.ipynb #93e17a49
@@ -273,9 +277,9 @@ def propose(
 
 # %% ../../../whale_nbs/43_proposals.ipynb #fcf0c619
 def _proposed(catalogue, model):
-    "Proposals, and the Judgement that they come from."
+    "Proposals, and why they have no probabilities."
     judged = judgement(catalogue, model)
-    return propose(compared_pairs(catalogue, model), judged), judged
+    return propose(compared_pairs(catalogue, model), judged), judged.trouble
 
 
 def proposals(
@@ -285,8 +289,35 @@ def proposals(
     # where there are none, see `judgement`)
 ) -> pd.DataFrame:
     "What each undecided photo probably shows."
-    df, judged = _proposed(catalogue, latest_model(catalogue, model))
-    return df.assign(probability=np.nan) if judged.trouble else df
+    df, trouble = _proposed(catalogue, latest_model(catalogue, model))
+    return df.assign(probability=np.nan) if trouble else df
+
+# %% ../../../whale_nbs/43_proposals.ipynb #79e3274f
+def _keep(catalogue, model, df):
+    "Keep what `propose` found, a row of JSON for each photo."
+    values = zip(df.proposal.tolist(), df.whale.tolist(), df.group.tolist(), df.probability.tolist())
+    rows = {i: json.dumps(row).encode() for i, row in zip(df.photo_id, values)}
+    add_blobs(catalogue, f"{model}:proposals", rows)
+
+
+def _still_holds(catalogue, df):
+    "Has nobody decided against what was proposed?"
+    named = df[df.whale != ""]
+    no = set(rejections(catalogue).itertuples(index=False, name=None))
+    if not no.isdisjoint(zip(named.photo_id, named.whale)):
+        return False
+    return all(whale_exists(catalogue, name) for name in named.whale.unique())
+
+# %% ../../../whale_nbs/43_proposals.ipynb #e0208983
+def _kept(catalogue, model):
+    "What the last match proposed for photos that are undecided still; None where that does not hold any more."
+    undecided = photo_facts(catalogue, undecided=True).index.tolist()
+    rows = read_blobs(catalogue, f"{model}:proposals", undecided)
+    values = [[i, *json.loads(row)] for i, row in rows.items()]
+    df = pd.DataFrame(values, columns=["photo_id", "proposal", "whale", "group", "probability"])
+    if df.empty or not _still_holds(catalogue, df):
+        return None
+    return df, _noted(catalogue, model)["trouble"]
 
 # %% ../../../whale_nbs/43_proposals.ipynb #9501b5bd
 def _worth(df):
@@ -316,16 +347,19 @@ def queue(
     place: str = None,  # only this
     since=None,
     until=None,  # days, both included; what has no date is left out when one is given
+    as_matched: bool = False,  # by the proposals that the last match kept, where they hold
 ) -> pd.DataFrame:  # as `proposals`, and viewpoint, taken_at, place, worth
     "Undecided photos, in the order in which decisions teach most."
-    df, judged = _proposed(catalogue, latest_model(catalogue, model))
+    model = latest_model(catalogue, model)
+    kept = _kept(catalogue, model) if as_matched else None
+    df, trouble = kept or _proposed(catalogue, model)
     df = df.join(photo_facts(catalogue, undecided=True)[[*FACTS]], on="photo_id")
     df = df.assign(worth=_worth(df))[_wanted(df, viewpoint, place, since, until)]
     today = datetime.now(timezone.utc).strftime("%Y-%m-%d")
     df["later"] = df.photo_id.isin(skipped(catalogue, today))
     order = ["later", "worth", "photo_id"]
     df = df.sort_values(order, ascending=[True, False, True], ignore_index=True)
-    if judged.trouble:
+    if trouble:
         df["probability"] = np.nan
     return df.drop(columns="later")
 
@@ -425,7 +459,7 @@ def candidates(
 # %% ../../../whale_nbs/43_proposals.ipynb #e9f178c0
 def match(
     catalogue,  # an open Catalogue
-    model_folder,  # weights.safetensors and a config.json with a calibration
+    model_folder,  # weights.safetensors and config.json
     photo_ids=None,  # which photos to compare; all undecided ones by default
     known_share: float = None,  # of the groups that show a known animal; estimated by default
     **options,  # k, viewpoints, days, place, batch, device, workers: as for `compare`
@@ -436,7 +470,9 @@ def match(
 
     model = compare(catalogue, model_folder, photo_ids, **options)
     believe(catalogue, model, known_share)
-    return proposals(catalogue, model)
+    df, trouble = _proposed(catalogue, model)
+    _keep(catalogue, model, df)
+    return df.assign(probability=np.nan) if trouble else df
 
 # %% ../../../whale_nbs/43_proposals.ipynb #cf70cbb1
 class BCubed(NamedTuple):

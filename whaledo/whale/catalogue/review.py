@@ -203,10 +203,10 @@ class Review:
         self.first = cache(partial(first_named, self.catalogue))  # when a whale got its name
 
 # %% ../../../whale_nbs/44_match_review.ipynb #5eaa9412
-def _queue(r):
+def _queue(r, as_matched):
     "The photos that the filters leave, in their order."
     chosen = {k: r.filters[k] or None for k in ("viewpoint", "place", "since", "until")}
-    df = queue(r.catalogue, r.model, **chosen)
+    df = queue(r.catalogue, r.model, as_matched=as_matched, **chosen)
     show = r.filters["show"]
     if show == "all":
         return df
@@ -217,10 +217,11 @@ def _queue(r):
 def refresh(
     r: Review,
     first: int = None,  # photo_id to begin with
+    as_matched: bool = False,  # by what the last match worked out, see `queue`
 ) -> None:
     "Work out anew which photos come next."
     begin = time.perf_counter()
-    df = _queue(r)
+    df = _queue(r, as_matched)
     r.proposed = df.set_index("photo_id").to_dict("index")
     r.order = df.photo_id.tolist()
     r.taken = 0
@@ -263,7 +264,7 @@ def start(
         )
     cat = Catalogue(file)
     r = Review(cat, who or getpass.getuser(), _choose_model(cat, model))
-    refresh(r)
+    refresh(r, as_matched=True)
     if why := judgement(cat, r.model).trouble:
         r.message = f"No probabilities, candidates by likeness alone: {why}."
     for c in ("viewpoint", "place"):
