@@ -132,6 +132,10 @@ score: setup ## score the last output; RECORD=results/mine.csv keeps a row of it
 report: setup ## draw what the last output found and missed
 	$(WHALEDO) report --data-dir $(DATA_DIR) $(RUN)
 
+start: setup ## the first hour: photos that nobody has named, in groups, and the review: make start PHOTOS=my-photos
+	@test -n "$(PHOTOS)" || { echo "whaledo: name the folder of your photos: make start PHOTOS=my-photos" >&2; exit 2; }
+	$(WHALEDO) start "$(PHOTOS)" --catalogue "$(CATALOGUE)"
+
 match: setup ## find out who new photos show: make match PHOTOS=new-photos CATALOGUE=belugas.db
 	@test -n "$(PHOTOS)" || { echo "whaledo: name the new photos: make match PHOTOS=new-photos CATALOGUE=belugas.db" >&2; exit 2; }
 	$(WHALEDO) match "$(PHOTOS)" --catalogue "$(CATALOGUE)" --model "$(MODEL)"
@@ -171,4 +175,4 @@ lock: .venv/bin/uv ## resolve runtime/requirements.in and settings.ini anew, as 
 
 .PHONY: help setup in-place demo test lab export copies data scenarios train pack-quickstart pack-benchmark pack-submission pack-example \
         repack-example repack-submission test-submission audit-submission score report build pull test-container interact-container \
-        verify-podman match review bench bench-gpu clean lock
+        verify-podman start match review bench bench-gpu clean lock

@@ -13,11 +13,12 @@ __all__ = ['app', 'weights', 'RECIPES', 'OTHER_EXAM', 'CONCERNS', 'FILE_FORMS', 
            'existing', 'NotWritten', 'keep_table', 'remarks', 'kind_of_source', 'Incoming', 'say_unheard', 'take_in',
            'import_and_tell', 'catalogue_counts', 'import_photos', 'relink', 'import_decisions', 'tell_counts',
            'Outgoing', 'check_target', 'export_forms', 'export_and_tell', 'export_photos', 'export_camtrap', 'history',
-           'tell_belief', 'find_matches', 'tell_proposals', 'match_report', 'match', 'open_for', 'review_page',
-           'review', 'sightings', 'count', 'How', 'toy_submission', 'time_run', 'bench_sandbox', 'bench_rendering',
-           'tell_bench', 'tell_index', 'tell_rendering', 'tell_sandbox', 'bench', 'bench_gpu', 'demo_data',
-           'demo_train', 'demo_pack', 'engine_fits', 'read_result', 'demo_submission', 'demo_report', 'demo_folder',
-           'demo', 'main', 'without_extra', 'failure', 'run']
+           'tell_belief', 'find_matches', 'tell_proposals', 'match_report', 'match', 'open_for', 'say_groups',
+           'tell_groups', 'begin_catalogue', 'open_review', 'review_page', 'review', 'start', 'sightings', 'count',
+           'How', 'toy_submission', 'time_run', 'bench_sandbox', 'bench_rendering', 'tell_bench', 'tell_index',
+           'tell_rendering', 'tell_sandbox', 'bench', 'bench_gpu', 'demo_data', 'demo_train', 'demo_pack',
+           'engine_fits', 'read_result', 'demo_submission', 'demo_report', 'demo_folder', 'demo', 'main',
+           'without_extra', 'failure', 'run']
 
 # %% ../nbs/90_cli.ipynb #8bdc0a2b
 import ast
@@ -1103,6 +1104,49 @@ def open_for(source: Path, catalogue: Path):
         for suffix in ("", "-wal", "-shm") if unused else ():
             Path(f"{catalogue}{suffix}").unlink(missing_ok=True)
 
+# %% ../nbs/90_cli.ipynb #fff7c8a4
+def say_groups(found) -> str:  # found: of `found_groups`
+    "What looks alike."
+    if not found.groups:
+        return f"{found.photos:,} photos, of which no two stand out as alike"
+    return (
+        f"{found.grouped:,} photos look alike in {found.groups:,} groups, the largest of "
+        f"{found.largest:,}; {found.alone:,} look like no other"
+    )
+
+
+def tell_groups(catalogue: Path, model: Path, found):
+    "What looks alike, and what comes next."
+    print(f"{catalogue}: {say_groups(found)}")
+    print(
+        "guesses to look at, no probabilities: name animals in the review; `whaledo export-photos "
+        f"my-survey --catalogue {catalogue}` then writes a survey to train from"
+    )
+    print(f"next photos: make match PHOTOS=... CATALOGUE={catalogue} MODEL={model}")
+
+# %% ../nbs/90_cli.ipynb #52bf028b
+def begin_catalogue(source: Path, catalogue: Path, model: Path | None, said: Incoming):
+    "Import, describe and group photos: the folder of the model, and Groups."
+    from whaledo.whale.catalogue import start as first
+    from whaledo.whale.catalogue.store import photo_facts
+
+    with open_for(source, catalogue) as c:
+        remarks(take_in(c, source, "", said))
+        print(f"{catalogue}: {'; '.join(first.described(photo_facts(c)))}")
+        model = model or first.start_model(c)
+        found = first.found_groups(first.begin(c, model))
+    return model, found
+
+# %% ../nbs/90_cli.ipynb #c73a6348
+def open_review(catalogue: Path, model: Path):
+    "Become the review of a catalogue."
+    os.environ["WHALEDO_CATALOGUE"] = str(catalogue.resolve())
+    os.environ["WHALEDO_MODEL"] = str(model.resolve())
+    notebook = review_page(project())
+    root = ["--allow-root"] if os.geteuid() == 0 else []  # as in a container
+    command = [sys.executable, "-m", "jupyterlab", str(notebook), *root]
+    os.execvp(sys.executable, command)
+
 # %% ../nbs/90_cli.ipynb #95c0fecc
 def review_page(folder: Path) -> Path:  # InputError without the packages that show it
     "The notebook that the review table stands in: the repository's, or a short one in other projects."
@@ -1120,13 +1164,26 @@ def review(
 ):
     "Open the review table in JupyterLab."
     existing(catalogue).close()
-    os.environ["WHALEDO_CATALOGUE"] = str(catalogue.resolve())
-    os.environ["WHALEDO_MODEL"] = str(model.resolve())
-    notebook = review_page(project())
-    root = ["--allow-root"] if os.geteuid() == 0 else []  # as in a container
-    os.execvp(
-        sys.executable, [sys.executable, "-m", "jupyterlab", str(notebook), *root]
-    )
+    open_review(catalogue, model)
+
+# %% ../nbs/90_cli.ipynb #931993f9
+@command
+def start(
+    source: Path,  # your photos: whatever import-photos takes
+    catalogue: Path = Path("catalogue.db"),  # made when it is missing
+    model: Path = None,  # folder of a model; by default a published network as it is
+    viewpoint: str = "",  # of all photos of a plain folder: a word such as top, left or fluke
+    place: str = "",  # where all photos of a plain folder were taken
+    photos: Path = None,  # folder of the photos of a COCO file or data frame
+    review: bool = True,  # open the review at the end
+):
+    "The first hour: from a folder of photos to groups that look alike, and to the review."
+    said = Incoming(viewpoint, place, photos=photos)
+    folder, found = begin_catalogue(source, catalogue, model, said)
+    tell_groups(catalogue, folder, found)
+    if review:
+        open_review(catalogue, folder)
+    return found._asdict()
 
 # %% ../nbs/90_cli.ipynb #1d1359db
 def sightings(source: Path):

@@ -310,7 +310,7 @@ def _still_holds(catalogue, df):
 
 # %% ../../../whale_nbs/43_proposals.ipynb #e0208983
 def _kept(catalogue, model):
-    "What the last match proposed for photos that are undecided still; None where that does not hold any more."
+    "What the last match proposed for photos that are still undecided; None where it holds no more."
     undecided = photo_facts(catalogue, undecided=True).index.tolist()
     rows = read_blobs(catalogue, f"{model}:proposals", undecided)
     values = [[i, *json.loads(row)] for i, row in rows.items()]
@@ -340,6 +340,15 @@ def _wanted(df, viewpoint, place, since, until):
     return keep
 
 # %% ../../../whale_nbs/43_proposals.ipynb #a89929fc
+def _in_order(catalogue, df):
+    "Rows of the queue, what was skipped today at the end, and what teaches most at the beginning."
+    today = datetime.now(timezone.utc).strftime("%Y-%m-%d")
+    df = df.assign(later=df.photo_id.isin(skipped(catalogue, today)))
+    order = ["later", "worth", "photo_id"]
+    df = df.sort_values(order, ascending=[True, False, True], ignore_index=True)
+    return df.drop(columns="later")
+
+# %% ../../../whale_nbs/43_proposals.ipynb #8e326999
 def queue(
     catalogue,  # an open Catalogue
     model: str = None,  # of `models`; the latest by default
@@ -355,13 +364,8 @@ def queue(
     df, trouble = kept or _proposed(catalogue, model)
     df = df.join(photo_facts(catalogue, undecided=True)[[*FACTS]], on="photo_id")
     df = df.assign(worth=_worth(df))[_wanted(df, viewpoint, place, since, until)]
-    today = datetime.now(timezone.utc).strftime("%Y-%m-%d")
-    df["later"] = df.photo_id.isin(skipped(catalogue, today))
-    order = ["later", "worth", "photo_id"]
-    df = df.sort_values(order, ascending=[True, False, True], ignore_index=True)
-    if trouble:
-        df["probability"] = np.nan
-    return df.drop(columns="later")
+    df = _in_order(catalogue, df)
+    return df.assign(probability=np.nan) if trouble else df
 
 # %% ../../../whale_nbs/43_proposals.ipynb #87b7bd86
 REACH = 500  # photos among which the group of one photo is looked for

@@ -25,7 +25,7 @@ def _deviations(s):
 def standing_out(
     similarity: np.ndarray,  # (photos, candidates) in [-1, 1]; -1: cannot be compared
 ) -> np.ndarray:  # the same shape, standard deviations; -inf where photos cannot be compared
-    "How far each candidate stands out among all candidates of its photo (Z-norm: Auckenthaler and others 2000)."
+    "How far each candidate stands out among those of its photo (Z-norm: Auckenthaler and others 2000)."
     out = np.full(similarity.shape, -np.inf)
     for row, s in zip(out, similarity):
         ok = s > -1
@@ -33,11 +33,11 @@ def standing_out(
     return out
 
 # %% ../../../whale_nbs/22_discovery.ipynb #c5f9523a
-LIMIT = 1.5  # standard deviations
+LIMIT = 1.75  # standard deviations
 
 # %% ../../../whale_nbs/22_discovery.ipynb #361f75a7
 def log_odds_standing_out(
     similarity: np.ndarray,  # as for `standing_out`
-) -> np.ndarray:  # the same shape; 0 at LIMIT, -4 at the median
+) -> np.ndarray:  # the same shape; 0 at LIMIT, -2 at the median
     "In place of calibrated log-odds, where nothing was calibrated."
-    return 4 * (standing_out(similarity) / LIMIT - 1)
+    return 2 * (standing_out(similarity) / LIMIT - 1)

@@ -11,9 +11,10 @@ __all__ = ['ENOUGH', 'NOTHING_SAID', 'CARD', 'decode', 'TrainingPhotos', 'augmen
            'validation_set', 'without_keypoints', 'validate', 'data_origin', 'provenance', 'save_checkpoint',
            'load_checkpoint', 'check_tracker', 'start_tracker', 'plot_curves', 'shaped', 'fill_in',
            'refuse_another_recipe', 'resolve_config', 'read_history', 'save_run', 'is_validated', 'epoch_row',
-           'one_epoch', 'progress_bar', 'all_epochs', 'train_to_the_end', 'kept_out', 'take_as_it_is', 'make_model',
-           'lay_matcher_weights', 'tuned_matchers', 'tune_matchers', 'prepare_matchers', 'found_start', 'own_start',
-           'train', 'calibrate_if_possible', 'final_scores', 'score_lines', 'model_card', 'finish_model', 'demo_model']
+           'one_epoch', 'progress_bar', 'all_epochs', 'train_to_the_end', 'kept_out', 'save_untrained', 'take_as_it_is',
+           'make_model', 'lay_matcher_weights', 'tuned_matchers', 'tune_matchers', 'prepare_matchers', 'found_start',
+           'own_start', 'train', 'untrained_model', 'calibrate_if_possible', 'final_scores', 'score_lines',
+           'model_card', 'finish_model', 'demo_model']
 
 # %% ../../../whale_nbs/31_training.ipynb #435041e5
 import hashlib
@@ -920,6 +921,17 @@ def kept_out(
     return split_whales(df, share, config.seed).valid if share < 1 else df
 
 # %% ../../../whale_nbs/31_training.ipynb #e365c202
+def save_untrained(
+    folder: Path,  # of the run
+    config: TrainingConfig,
+    start: Start,
+) -> None:
+    "Write a network as it starts; what of it the start does not have is drawn at random."
+    torch.manual_seed(config.seed)
+    extra = config.extra | dict(validation=None) | provenance()
+    save_model(start_model(config, start), config.replace(extra=extra), folder)
+
+
 def take_as_it_is(
     df,  # labelled survey
     folder: Path,  # of the run
@@ -927,11 +939,8 @@ def take_as_it_is(
     start: Start,
 ) -> None:
     "A model that is not trained, and its calibration."
-    torch.manual_seed(config.seed)
-    extra = config.extra | dict(validation=None) | provenance()
-    save_model(start_model(config, start), config.replace(extra=extra), folder)
-    check = kept_out(df, config)
-    finish_model(folder, check, config.seed)
+    save_untrained(folder, config, start)
+    finish_model(folder, kept_out(df, config), config.seed)
 
 # %% ../../../whale_nbs/31_training.ipynb #6f9e9cb4
 def make_model(
@@ -1040,6 +1049,25 @@ def train(
         prepare_matchers(df, config, folder)
     if not (folder / "weights.safetensors").exists():
         make_model(df, folder, config, start, tracker)
+    return folder
+
+# %% ../../../whale_nbs/31_training.ipynb #fcec8ed7
+def untrained_model(
+    photos: pd.DataFrame,  # height and width in pixels, viewpoint
+    folder: Path,  # of the run; one that is there stays as it is
+    recipe: TrainingConfig = recipes["frozen"],
+    name: str = "",  # of the data, for the record
+) -> Path:  # the folder: weights.safetensors, config.json without a calibration
+    "A published model as it is, for photos that nobody has named."
+    folder = Path(folder)
+    if (folder / "weights.safetensors").exists():
+        return folder
+    start = found_start(recipe.start or "none", recipe.backbone)
+    unnamed = photos.assign(image_id=photos.index, whale_id=None, encounter_id=None)
+    wanted = recipe.replace(valid=0.0)
+    config = resolve_config(unnamed, wanted, start, folder, name, NOTHING_SAID)
+    lay_matcher_weights(config, folder)
+    save_untrained(folder, config, start)
     return folder
 
 # %% ../../../whale_nbs/31_training.ipynb #7fdc48b5
