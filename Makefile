@@ -59,7 +59,7 @@ in-place:
 	.venv/bin/python -m pip install -q uv
 
 .venv/ready: .venv/bin/uv requirements-dev.txt settings.ini setup.py
-	.venv/bin/uv pip sync -q --compile-bytecode --python .venv/bin/python requirements-dev.txt
+	.venv/bin/uv pip sync -q --python .venv/bin/python requirements-dev.txt
 	.venv/bin/uv pip install -q --python .venv/bin/python --no-deps --no-build-isolation -e .
 	@# nbdev writes the hook that cleans notebooks on saving into a home folder; here it belongs to this environment alone
 	mkdir -p .venv/etc/home .venv/etc/jupyter

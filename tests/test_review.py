@@ -222,6 +222,21 @@ def test_to_the_last_photo(r):
     assert (photos(r.catalogue).query("viewpoint == 'left'").whale_id != "").all()
 
 
+def test_what_is_believed_of_the_batch_can_be_said(r):
+    "The more of the animals are known, the less is proposed as new."
+    now = R.view_state(r)
+    new = {}
+    for percent in ("5", "95"):
+        now = R.dispatch(r, "believe", now["photo"]["id"], percent=percent)
+        assert not now["trouble"] and now["share"] == int(percent) / 100
+        new[percent] = sum(p["proposal"] != "whale" for p in r.proposed.values())
+    assert new["5"] > new["95"]
+    for wrong in ("", "many", "101"):
+        now = R.dispatch(r, "believe", now["photo"]["id"], percent=wrong)
+        assert now["trouble"] and now["share"] == .95
+    assert [e.payload["text"] for e in history(r.catalogue).itertuples() if "as said" in str(e.payload)]
+
+
 def test_nothing_to_review(tmp_path):
     with pytest.raises(InputError, match="no such catalogue"):
         R.start(tmp_path/"nowhere.db")
@@ -446,8 +461,13 @@ def test_ten_by_mouse_ten_by_keyboard_two_undone_and_the_kernel_killed(chromium,
     what_goes_wrong_is_said(s)
     assert written(file) == expected
     assert s.page.locator(".jp-Cell").count() == 1  # no key went to JupyterLab: a, b, d, x would have
+    a_double_click_decides_once(s, file)
+    s.click("Undo")
+    expected += written(file)[len(expected):]
     shown = s.text(".wr-tally"), s.photo()
     kill_kernel(lab.server, folder)
+    s.page.locator(".wr-status", has_text="run the cell again to go on").wait_for(timeout=30_000)
+    assert not s.page.locator(".wr[aria-busy]").count()
     s.page.close()
 
     s = Screen(chromium, lab.address, notebook, "dark").run()
@@ -463,6 +483,15 @@ def test_ten_by_mouse_ten_by_keyboard_two_undone_and_the_kernel_killed(chromium,
     rebuild(r.catalogue)
     assert state(r.catalogue) == before
     r.catalogue.close()
+
+
+def a_double_click_decides_once(s, file):
+    before = len(written(file))
+    photo = s.photo()
+    s.page.locator(".wr-actions").get_by_role("button", name="Skip").dblclick()
+    s.settle()
+    s.page.wait_for_timeout(500)
+    assert written(file)[before:] == [("skip", photo, None)]
 
 
 def heat_maps(s):

@@ -6,8 +6,8 @@
 __all__ = ['STEEP', 'HALF', 'PLACES', 'PAIR', 'PRETENDED', 'TEMPORARY', 'FILTERS', 'serial', 'ACTIONS', 'ABOUT_PHOTOS', 'AGAIN',
            'SIZES', 'STATIC', 'TASKS', 'pretend_matches', 'demo_catalogue', 'Review', 'refresh', 'show_first', 'start',
            'facts', 'suggestions', 'midnight', 'daily_counts', 'proposal', 'view_state', 'same', 'new', 'different',
-           'skip', 'undo_last', 'merge', 'split', 'note', 'choose', 'dispatch', 'picture', 'thumbnail', 'overlay',
-           'heat_maps', 'ReviewTable', 'read_message', 'review', 'crowd']
+           'skip', 'undo_last', 'merge', 'split', 'note', 'choose', 'known_share', 'believe_share', 'dispatch',
+           'picture', 'thumbnail', 'overlay', 'heat_maps', 'ReviewTable', 'read_message', 'review', 'crowd']
 
 # %% ../../../whale_nbs/44_match_review.ipynb #8e014436
 import contextlib
@@ -224,6 +224,7 @@ def refresh(
     df = _queue(r, as_matched)
     r.proposed = df.set_index("photo_id").to_dict("index")
     r.order = df.photo_id.tolist()
+    r.share = known_share(r)
     r.taken = 0
     r.seconds = time.perf_counter() - begin
     show_first(r, first)
@@ -392,7 +393,7 @@ def view_state(
     "Everything that is to be seen."
     r.order = still_undecided(r.catalogue, r.order)
     r.shown = suggestions(r, r.order[0]) if r.order else []
-    said = dict(message=r.message, trouble=r.trouble)
+    said = dict(message=r.message, trouble=r.trouble, share=r.share)
     return said | dict(
         n=next(serial),
         file=Path(r.catalogue.file).name,
@@ -572,6 +573,34 @@ def choose(
         return "No photo is left with these filters."
     return f"{len(r.order):,} photos to look at."
 
+# %% ../../../whale_nbs/44_match_review.ipynb #cbff9bdf
+def known_share(r: Review) -> float | None:  # None where there are no probabilities
+    "The share of new groups that are believed to show a known animal."
+    judged = judgement(r.catalogue, r.model)
+    if judged.trouble:
+        return None
+    return round(float(judged.prior.known_share), 3)
+
+
+def _share_of(percent):
+    "A share as a person writes it; InputError when it is none."
+    try:
+        return float(percent) / 100
+    except ValueError:
+        raise InputError(f"{percent!r} is no percentage; give a number from 0 to 100.") from None
+
+# %% ../../../whale_nbs/44_match_review.ipynb #8ba0e379
+def believe_share(
+    r: Review,
+    percent: float,  # of the new groups that show a known animal
+) -> str:
+    "Say how many of the new animals are known, in place of the estimate."
+    if r.share is None:
+        raise InputError("There are no probabilities here, so nothing can be believed of them.")
+    believe(r.catalogue, r.model, _share_of(percent))
+    refresh(r, *r.order[:1])
+    return f"{r.share:.0%} of the new groups are taken to show a known animal."
+
 # %% ../../../whale_nbs/44_match_review.ipynb #edebe552
 ACTIONS = dict(
     same=same,
@@ -583,6 +612,7 @@ ACTIONS = dict(
     split=split,
     note=note,
     choose=choose,
+    believe=believe_share,
 )
 
 # %% ../../../whale_nbs/44_match_review.ipynb #6be4356e
@@ -742,6 +772,9 @@ class ReviewTable(anywidget.AnyWidget):
         super().__init__(screen=state | dict(heat=bool(model_folder)))
         self.on_msg(self.receive)
 
+    def __repr__(self):  # where a page has no kernel of its own to draw the table with
+        return f"The review table of {self.review.catalogue.file}: run the cell to open it here."
+
     def receive(self, _, message, buffers):
         return self.decide_pool.submit(read_message, self, **message)
 
@@ -804,7 +837,12 @@ def _load_once(table):
     return table.loaded
 
 # %% ../../../whale_nbs/44_match_review.ipynb #e2f3b82b
-TASKS = dict(act=_on_act, pictures=_on_pictures, album=_on_album, heat=_on_heat)
+def _on_alive(table):
+    "Say so: a browser cannot see that a kernel was killed."
+    table.send(dict(alive=True))
+
+
+TASKS = dict(act=_on_act, pictures=_on_pictures, album=_on_album, heat=_on_heat, alive=_on_alive)
 
 # %% ../../../whale_nbs/44_match_review.ipynb #2828b673
 def read_message(

@@ -74,9 +74,14 @@ function frame(pictures, photo, size, alt, small) {
   return el
 }
 
+const SILENT = 'Python does not answer: it is busy, or was stopped. Everything that was confirmed is in the catalogue; '
+  + 'if it was stopped, run the cell again to go on.'
+const GONE = 'The kernel was stopped or restarted. Everything that was confirmed is in the catalogue; run the cell again '
+  + 'to go on.'
+
 function render({ model, el }) {
   const pictures = pictureStore(model)
-  let now = model.get('screen'), busy = false, patience
+  let now = model.get('screen'), busy = false, gone = false, patience
   let chosen = 0, photo = 0, ticked = new Set() // candidate, its photo, unnamed photos that go along
   let view = { z: 1, x: 0, y: 0 }, tone = { contrast: 1, brightness: 1 }, turns = [0, 0]
   let heatOn = false, heat = new Map() // 'a-b' -> [url, url] or a sentence
@@ -85,6 +90,7 @@ function render({ model, el }) {
   const candidate = () => now.candidates[chosen]
   const compared = () => candidate()?.photos[photo]
   function act(action, what = {}) {
+    if (gone) return say(GONE, true)
     if (busy) return
     busy = true; root.setAttribute('aria-busy', 'true')
     model.send({ task: 'act', do: action, photo: now.photo?.id ?? null, ...what })
@@ -110,8 +116,9 @@ function render({ model, el }) {
   }
 
   // ---- the parts that stay
+  const once = run => e => { if (e.detail < 2) run() } // the second click of a double click would meet the next photo
   const button = (label, key, run, extra = {}) =>
-    h('button', { type: 'button', title: key && `${label} (${key})`, 'aria-keyshortcuts': key, onclick: run, ...extra },
+    h('button', { type: 'button', title: key && `${label} (${key})`, 'aria-keyshortcuts': key, onclick: once(run), ...extra },
       label, key && h('kbd', { 'aria-hidden': 'true' }, key))
   const icon = (text, label, key, run) =>
     h('button', { type: 'button', class: 'wr-icon', 'aria-label': label, title: `${label} (${key})`, onclick: run }, text)
@@ -315,6 +322,9 @@ function render({ model, el }) {
     say(now.message, now.trouble)
     setTimeout(() => now.next.forEach((id, i) => { pictures.get(id, 'small'); if (i < 2) pictures.get(id, 'large') }), 150)
   }
+  const knownShare = () => h('label', { title: 'of the new groups, how many show an animal that is in the catalogue' }, 'Known animals',
+    h('input', { type: 'number', name: 'share', min: '0', max: '100', step: '1', value: Math.round(100 * now.share),
+      onchange: e => act('believe', { percent: e.target.value }) }), '%')
   function drawFilters() {
     const f = now.filters, change = name => e => act('choose', { [name]: e.target.value })
     const select = (name, label, options) => h('label', {}, label, h('select', { onchange: change(name), name },
@@ -330,7 +340,8 @@ function render({ model, el }) {
       date('since', 'From'), date('until', 'To'),
       select('show', 'Show', [['all', 'all undecided'], ['waiting', 'not skipped'], ['skipped', 'skipped']]),
       button('Clear', '', () => act('choose', { viewpoint: '', place: '', since: '', until: '', show: 'all' })))
-    if (name) filters.elements[name].focus()
+    if (now.share !== null) filters.append(knownShare())
+    if (name) filters.elements[name]?.focus()
   }
 
   // ---- questions
@@ -442,12 +453,31 @@ function render({ model, el }) {
       heat.set(key, message.problem || buffers.map(url))
       if (key === pairKey()) { say(message.problem ? '' : now.message, now.trouble); drawHeat() }
     }
+    if (message.alive) alive()
     if (message.sorry) { free(); say(message.sorry, true) }
+  }
+  // ---- is anybody there? JupyterLab marks what has lost its kernel; one that was killed just does not answer
+  const lose = () => {
+    if (gone || !el.closest('.jupyter-widgets-disconnected')) return
+    gone = true; free(); say(GONE, true)
+    for (const b of Object.values(buttons)) b.disabled = true
+  }
+  const kernel = new MutationObserver(lose)
+  kernel.observe(el, { attributeFilter: ['class'] })
+  let asked = 0, silent = false
+  const pulse = setInterval(() => {
+    if (gone || document.hidden) return
+    if (!asked) { asked = Date.now(); return model.send({ task: 'alive' }) }
+    if (!silent && Date.now() - asked > 9000) { silent = true; free(); say(SILENT, true) }
+  }, 3000)
+  const alive = () => {
+    asked = 0
+    if (silent) { silent = false; say(now.message, now.trouble) }
   }
   model.on('change:screen', renew); model.on('msg:custom', receive)
   draw()
   return () => {
-    model.off('change:screen', renew); model.off('msg:custom', receive)
+    model.off('change:screen', renew); model.off('msg:custom', receive); kernel.disconnect(); clearInterval(pulse)
     watch.disconnect(); pictures.close(); clearTimeout(patience)
   }
 }
