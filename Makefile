@@ -140,7 +140,7 @@ match: setup ## find out who new photos show: make match PHOTOS=new-photos CATAL
 	@test -n "$(PHOTOS)" || { echo "whaledo: name the new photos: make match PHOTOS=new-photos CATALOGUE=belugas.db" >&2; exit 2; }
 	$(WHALEDO) match "$(PHOTOS)" --catalogue "$(CATALOGUE)" --model "$(MODEL)"
 
-review: setup ## look at the matches and decide, in JupyterLab: make review CATALOGUE=belugas.db
+review: setup ## look at the matches and decide, on a page in the browser: make review CATALOGUE=belugas.db
 	$(WHALEDO) review --catalogue "$(CATALOGUE)" --model "$(MODEL)"
 
 build: setup ## build the image for Docker or Podman; not needed with bubblewrap

@@ -466,7 +466,7 @@ def test_ten_by_mouse_ten_by_keyboard_two_undone_and_the_kernel_killed(chromium,
     expected += written(file)[len(expected):]
     shown = s.text(".wr-tally"), s.photo()
     kill_kernel(lab.server, folder)
-    s.page.locator(".wr-status", has_text="run the cell again to go on").wait_for(timeout=30_000)
+    s.page.locator(".wr-status", has_text="reload the page, or run the cell again, to go on").wait_for(timeout=30_000)
     assert not s.page.locator(".wr[aria-busy]").count()
     s.page.close()
 
@@ -584,3 +584,42 @@ def test_a_hundred_thousand_photos_in_the_browser(chromium, lab):
     took = time.perf_counter() - began
     print(f"first screen of 100,000 photos: {took:.2f} s")
     assert s.page.locator(".wr-card img").count() <= 44  # nothing is loaded that is not shown
+
+
+def test_the_review_is_a_page_with_no_cell_to_run(chromium, ready, tmp_path):
+    from whaledo.cli import review_command
+    file = fresh(ready, tmp_path)
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        port = s.getsockname()[1]
+    own = dict(os.environ, WHALEDO_CATALOGUE=str(file), WHALEDO_WHO="ana", PYTHONUNBUFFERED="1")
+    command = [*review_command(tmp_path, lab=False), "--no-browser", f"--port={port}"]
+    with open(tmp_path/"page.log", "w") as log:
+        server = subprocess.Popen(command, cwd=tmp_path, stdout=log, stderr=log, env=own)
+    try:
+        address = wait_for_address(server, tmp_path/"page.log")
+        page = chromium.new_page(viewport=dict(width=900, height=860))
+        page.goto(address)
+        page.locator(".wr-card").first.wait_for(timeout=90_000)
+        shown = int(page.locator(".wr-stage .wr-frame").first.get_attribute("data-photo"))
+        wide = [p.bounding_box()["width"] for p in page.locator(".wr-pane").all()]
+        assert min(wide) > max(c.bounding_box()["width"] for c in page.locator(".wr-thumb").all())
+        page.locator(".wr-actions").get_by_role("button", name="Skip").click()
+        page.wait_for_function(f"() => document.querySelector('.wr-stage .wr-frame').dataset.photo != '{shown}'")
+        assert written(file) == [("skip", shown, None)]
+        assert page.locator("text=WHALEDO_CATALOGUE").count() == 0  # no code
+        page.close()
+    finally:
+        family = psutil.Process(server.pid).children(recursive=True)
+        server.terminate()
+        psutil.wait_procs([psutil.Process(server.pid), *family], 10)
+
+
+def wait_for_address(server, log):
+    "The address that a server says it runs at, with its token."
+    for _ in range(240):
+        if found := [w for w in log.read_text().split() if w.startswith("http://") and "token=" in w]:
+            return found[0]
+        assert server.poll() is None, log.read_text()[-2000:]
+        time.sleep(.25)
+    raise AssertionError("no address")

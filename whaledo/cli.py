@@ -14,11 +14,11 @@ __all__ = ['app', 'weights', 'RECIPES', 'OTHER_EXAM', 'CONCERNS', 'FILE_FORMS', 
            'import_and_tell', 'catalogue_counts', 'import_photos', 'relink', 'import_decisions', 'tell_counts',
            'Outgoing', 'check_target', 'export_forms', 'export_and_tell', 'export_photos', 'export_camtrap', 'history',
            'tell_belief', 'find_matches', 'tell_proposals', 'match_report', 'match', 'open_for', 'say_groups',
-           'tell_groups', 'begin_catalogue', 'open_review', 'review_page', 'review', 'start', 'sightings', 'count',
-           'How', 'toy_submission', 'time_run', 'bench_sandbox', 'bench_rendering', 'tell_bench', 'tell_index',
-           'tell_rendering', 'tell_sandbox', 'bench', 'bench_gpu', 'demo_data', 'demo_train', 'demo_pack',
-           'engine_fits', 'read_result', 'demo_submission', 'demo_report', 'demo_folder', 'demo', 'main',
-           'without_extra', 'failure', 'run']
+           'tell_groups', 'begin_catalogue', 'review_command', 'open_review', 'needed_for_review', 'review_page',
+           'review_notebook', 'review', 'start', 'sightings', 'count', 'How', 'toy_submission', 'time_run',
+           'bench_sandbox', 'bench_rendering', 'tell_bench', 'tell_index', 'tell_rendering', 'tell_sandbox', 'bench',
+           'bench_gpu', 'demo_data', 'demo_train', 'demo_pack', 'engine_fits', 'read_result', 'demo_submission',
+           'demo_report', 'demo_folder', 'demo', 'main', 'without_extra', 'failure', 'run']
 
 # %% ../nbs/90_cli.ipynb #8bdc0a2b
 import ast
@@ -1138,33 +1138,55 @@ def begin_catalogue(source: Path, catalogue: Path, model: Path | None, said: Inc
     return model, found
 
 # %% ../nbs/90_cli.ipynb #c73a6348
-def open_review(catalogue: Path, model: Path):
+def review_command(folder: Path, lab: bool) -> list:  # of words
+    "What shows the table: a page with nothing else on it, or JupyterLab."
+    if not lab:
+        needed_for_review("voila")
+        page = str(review_page(folder))
+        return [sys.executable, "-m", "voila", page, "--Voila.auto_token=True"]
+    needed_for_review("jupyterlab")
+    root = ["--allow-root"] if os.geteuid() == 0 else []  # as in a container
+    notebook = str(review_notebook(folder))
+    return [sys.executable, "-m", "jupyterlab", notebook, *root]
+
+
+def open_review(catalogue: Path, model: Path, lab: bool = False):
     "Become the review of a catalogue."
     os.environ["WHALEDO_CATALOGUE"] = str(catalogue.resolve())
     os.environ["WHALEDO_MODEL"] = str(model.resolve())
-    notebook = review_page(project())
-    root = ["--allow-root"] if os.geteuid() == 0 else []  # as in a container
-    command = [sys.executable, "-m", "jupyterlab", str(notebook), *root]
-    os.execvp(sys.executable, command)
+    command = review_command(project(), lab)
+    os.execvp(command[0], command)
 
 # %% ../nbs/90_cli.ipynb #95c0fecc
-def review_page(folder: Path) -> Path:  # InputError without the packages that show it
-    "The notebook that the review table stands in: the repository's, or a short one in other projects."
-    for name in ("jupyterlab", "anywidget"):
+def needed_for_review(*names):
+    "ModuleNotFoundError without the packages that show the table."
+    for name in ("anywidget", *names):
         if find_spec(name) is None:
             raise ModuleNotFoundError(f"No module named '{name}'", name=name)
-    page = folder / "whale_nbs" / "44_match_review.ipynb"
-    return page if page.exists() else folder / "review.ipynb"
+
+
+def review_page(folder: Path) -> Path:
+    "The page that the table stands in: a project's own, or the package's."
+    own = folder / "review.ipynb"
+    package = find_spec("whaledo").submodule_search_locations[0]
+    return own if own.exists() else Path(package) / "_project" / "review.ipynb"
+
+
+def review_notebook(folder: Path) -> Path:
+    "The notebook for JupyterLab: the repository's, or the page."
+    told = folder / "whale_nbs" / "44_match_review.ipynb"
+    return told if told.exists() else review_page(folder)
 
 # %% ../nbs/90_cli.ipynb #bf14036d
 @command
 def review(
     catalogue: Path = Path("catalogue.db"),  # of `whaledo match`
     model: Path = Path("submission_src"),  # for heat maps
+    lab: bool = False,  # in JupyterLab, in a notebook that explains it
 ):
-    "Open the review table in JupyterLab."
+    "Open the review table, a page in the browser."
     existing(catalogue).close()
-    open_review(catalogue, model)
+    open_review(catalogue, model, lab)
 
 # %% ../nbs/90_cli.ipynb #931993f9
 @command
@@ -1697,7 +1719,7 @@ def main(
 # %% ../nbs/90_cli.ipynb #0220d51f
 EXTRAS = dict(  # packages that a plain installation leaves out, by the name of their extra
     train=["pytorch_metric_learning", "accelerate"],
-    review=["anywidget", "jupyterlab", "ipywidgets", "traitlets"],
+    review=["anywidget", "jupyterlab", "ipywidgets", "traitlets", "voila"],
     scale=["onnx", "onnxruntime"],
 )
 

@@ -75,9 +75,9 @@ function frame(pictures, photo, size, alt, small) {
 }
 
 const SILENT = 'Python does not answer: it is busy, or was stopped. Everything that was confirmed is in the catalogue; '
-  + 'if it was stopped, run the cell again to go on.'
-const GONE = 'The kernel was stopped or restarted. Everything that was confirmed is in the catalogue; run the cell again '
-  + 'to go on.'
+  + 'if it was stopped, reload the page, or run the cell again, to go on.'
+const GONE = 'The kernel was stopped or restarted. Everything that was confirmed is in the catalogue; reload the page, or run the cell '
+  + 'again, to go on.'
 
 function render({ model, el }) {
   const pictures = pictureStore(model)
