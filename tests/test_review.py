@@ -609,6 +609,7 @@ def test_the_review_is_a_page_with_no_cell_to_run(chromium, ready, tmp_path):
         assert written(file) == [("skip", shown, None)]
         assert page.locator("text=WHALEDO_CATALOGUE").count() == 0  # no code
         page.close()
+        on_a_telephone(chromium, address)
     finally:
         family = psutil.Process(server.pid).children(recursive=True)
         server.terminate()
@@ -623,3 +624,16 @@ def wait_for_address(server, log):
         assert server.poll() is None, log.read_text()[-2000:]
         time.sleep(.25)
     raise AssertionError("no address")
+
+
+def on_a_telephone(chromium, address):
+    "The photos stay larger than the candidates, and nothing runs over the edge."
+    page = chromium.new_page(viewport=dict(width=390, height=800), has_touch=True)
+    page.goto(address)
+    page.locator(".wr-card").first.wait_for(timeout=90_000)
+    photos_, thumbs = ([e.bounding_box() for e in page.locator(s).all()] for s in (".wr-pane", ".wr-thumb"))
+    assert min(p["width"]*p["height"] for p in photos_) > max(t["width"]*t["height"] for t in thumbs)
+    assert max(b.bounding_box()["x"] + b.bounding_box()["width"] for b in page.locator(".wr button:visible").all()) <= 390
+    page.locator(".wr-actions").get_by_role("button", name="New whale").tap()
+    page.locator(".wr-tally", has_text="1 named").wait_for()
+    page.close()

@@ -160,8 +160,8 @@ function render({ model, el }) {
   const dialog = h('dialog', { class: 'wr-dialog', onclose: () => root.focus({ preventScroll: true }) })
   const root = h('div', { class: 'wr', tabindex: '0', role: 'application', 'data-lm-suppress-shortcuts': 'true',
     'aria-label': 'Review table; press question mark for the keys' },
-    h('header', {}, title, progress, day_, h('span', { class: 'wr-gap' }), filterButton, button('Keys', '?', () => help())),
-    filters, h('main', {}, h('div', { class: 'wr-look' }, pair, tools), list),
+    h('div', { class: 'wr-head' }, title, progress, day_, h('span', { class: 'wr-gap' }), filterButton, button('Keys', '?', () => help())),
+    filters, h('div', { class: 'wr-body' }, h('div', { class: 'wr-look' }, pair, tools), list),
     actions, status, dialog)
   el.append(root)
   // only what is on the screen is loaded
@@ -249,8 +249,7 @@ function render({ model, el }) {
       c.whale ? h('span', { class: 'wr-day' }, day(p)) : h('label', { class: 'wr-day', title: 'goes along (X)' }, box(p), day(p))))
     const places = [...new Set(c.photos.map(p => p.place).filter(Boolean))].join(', ')
     return h('div', { class: 'wr-card', role: 'listitem', 'data-whale': c.whale },
-      h('button', { type: 'button', class: 'wr-name', onclick: () => choose(i, 0),
-        'aria-label': `candidate ${i + 1}: ${name}, ${percent(c.probability)}` },
+      h('button', { type: 'button', class: 'wr-name', onclick: () => choose(i, 0) },
         i < 9 && h('kbd', { 'aria-hidden': 'true' }, i + 1), h('b', {}, name), h('span', { class: 'wr-place' }, places),
         h('span', { class: 'wr-bar', 'aria-hidden': 'true' }, h('i', { style: `width:${100 * (c.probability ?? 0)}%` })),
         h('span', { class: 'wr-percent' }, c.probability == null ? '–' : percent(c.probability))),
@@ -312,7 +311,7 @@ function render({ model, el }) {
     for (const k of ['new', 'skip', 'name', 'note']) buttons[k].disabled = !p
     buttons.undo.disabled = !t.last; buttons.undo.title = t.last ? `Undo (U): ${t.last}` : 'Nothing to undo'
     buttons.split.disabled = !now.candidates.some(c => c.whale)
-    heatButton.classList.toggle('wr-off', !now.heat)
+    heatButton.classList.toggle('wr-off', !now.heat); heatButton.setAttribute('aria-disabled', !now.heat)
     heatButton.title = now.heat ? 'Heat map (H)' : 'Heat maps need the folder of the model: review(…, model_folder=…)'
     drawFilters()
     const keep = now.candidates.findIndex(c => c.whale && c.whale === draw.whale)
