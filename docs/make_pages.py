@@ -265,7 +265,7 @@ def docments_table(symbol) -> str:
     if len(rows) < 3:
         return ""
     head = rows[0].replace("**", "").replace("|    |", "| argument |", 1).lower().replace("details", "what")
-    return "\n".join([head, *rows[1:2], *(_code_name(row) for row in rows[2:])])
+    return "\n".join([head, *rows[1:2], *(without_addresses(_code_name(row)) for row in rows[2:])])
 
 
 def _code_name(row):

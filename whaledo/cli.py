@@ -12,12 +12,12 @@ __all__ = ['app', 'weights', 'RECIPES', 'OTHER_EXAM', 'CONCERNS', 'FILE_FORMS', 
            'score', 'report', 'clean', 'call', 'build', 'pull', 'runtime_tests', 'test_container', 'interact',
            'existing', 'NotWritten', 'keep_table', 'remarks', 'kind_of_source', 'Incoming', 'say_unheard', 'take_in',
            'import_and_tell', 'catalogue_counts', 'import_photos', 'relink', 'import_decisions', 'tell_counts',
-           'Outgoing', 'check_target', 'export_forms', 'export_and_tell', 'export_photos', 'export_camtrap', 'history',
-           'tell_belief', 'find_matches', 'tell_proposals', 'match_report', 'match', 'open_for', 'review_page',
-           'review', 'sightings', 'count', 'How', 'toy_submission', 'time_run', 'bench_sandbox', 'bench_rendering',
-           'tell_bench', 'tell_index', 'tell_rendering', 'tell_sandbox', 'bench', 'bench_gpu', 'demo_data',
-           'demo_train', 'demo_pack', 'engine_fits', 'read_result', 'demo_submission', 'demo_report', 'demo_folder',
-           'demo', 'main', 'without_extra', 'failure', 'run']
+           'Outgoing', 'check_target', 'export_forms', 'export_and_tell', 'export_photos', 'export_camtrap',
+           'catalogue_book', 'tell_book', 'history', 'tell_belief', 'find_matches', 'tell_proposals', 'match_report',
+           'match', 'open_for', 'review_page', 'review', 'sightings', 'count', 'How', 'toy_submission', 'time_run',
+           'bench_sandbox', 'bench_rendering', 'tell_bench', 'tell_index', 'tell_rendering', 'tell_sandbox', 'bench',
+           'bench_gpu', 'demo_data', 'demo_train', 'demo_pack', 'engine_fits', 'read_result', 'demo_submission',
+           'demo_report', 'demo_folder', 'demo', 'main', 'without_extra', 'failure', 'run']
 
 # %% ../nbs/90_cli.ipynb #8bdc0a2b
 import ast
@@ -996,6 +996,35 @@ def export_camtrap(
     remarks(left)
     print(f"{target}: written")
     return dict(target=str(target), problems=len(left))
+
+# %% ../nbs/90_cli.ipynb #32a03603
+@command
+def catalogue_book(
+    target: Path,  # folder to make, with catalogue.pdf, contact_sheets.pdf and index.html
+    catalogue: Path = Path("catalogue.db"),  # to read
+    title: str = "",  # by default the name of the catalogue
+    places: Path = None,  # CSV with columns place, latitude, longitude: where places are
+    animals: str = "",  # only these, such as ana,bob
+):
+    "Print a catalogue: each animal's best photos, when and where it was seen, and sheets for the boat."
+    from whaledo.whale.catalogue import book
+
+    spots = book.read_places(places) if places else {}
+    only = [name.strip() for name in animals.split(",") if name.strip()]
+    with existing(catalogue) as c:
+        made = book.catalogue_book(c, target, title, spots, only)
+    return tell_book(made)
+
+# %% ../nbs/90_cli.ipynb #06d81dd5
+def tell_book(made) -> dict:
+    "What was printed, and what is missing in it."
+    for name in made.missing[:10]:
+        print(f"{name}: is on no disk any more; a gap with its name stands in its place")
+    if len(made.missing) > 10:
+        print(f"and {len(made.missing) - 10:,} more; `whaledo relink FOLDER` finds photos that were moved")
+    size = f"{made.animals} animals on {made.pages} pages and {made.sheets} sheets"
+    print(f"{made.folder}: {size}; open index.html")
+    return dict(made._asdict(), folder=str(made.folder))
 
 # %% ../nbs/90_cli.ipynb #68bf53a3
 @command
