@@ -256,7 +256,7 @@ def name_annotations(symbol):
 
 
 def docments_table(symbol) -> str:
-    "Arguments and result with the comments that stand behind them in the source; nothing where there are none."
+    "Arguments and result with the comments that stand behind them in the source, where there are any."
     try:
         table = DocmentTbl(symbol)._repr_markdown_() or ""
     except (TypeError, ValueError, KeyError, AttributeError, OSError):
@@ -322,43 +322,54 @@ def module_page(path: Path, module: str) -> str:
 
 # Figures
 
-def pick(figure: dict) -> pd.Series:  # ValueError where not exactly one row is meant
-    "The row of results/ that a figure comes from."
-    table = pd.read_csv(ROOT/"results"/figure["file"])
-    rows = table
+def pick(figure: dict) -> dict:  # ValueError where not exactly one row is meant
+    "The row of results/ that a figure comes from, or the means of those that differ in `over` alone."
+    rows = pd.read_csv(ROOT/"results"/figure["file"])
     for column, value in figure.get("where", {}).items():
         rows = rows[rows[column] == value]
-    if len(rows) != 1:
+    over = figure.get("over")
+    if rows.empty or len(rows) != (rows[over].nunique() if over else 1):
         raise ValueError(f"{figure['file']}: {len(rows)} rows for {figure['said']!r}; one is needed")
-    return rows.iloc[0]
+    numbers = rows.select_dtypes("number").mean() + 1e-9  # .0755 is shown as .076
+    return rows.iloc[0].to_dict() | numbers.to_dict() | {"n": len(rows)}
 
 
 def figure_row(figure: dict, pages: dict) -> str:
     "A figure, what it says, and where it comes from."
     row = pick(figure)
     made = figure["shown"].format(**{k: v for k, v in row.items() if k.isidentifier()})
+    said = figure["said"]
+    if "over" in figure:
+        said += f" (mean of {row['n']} {figure['over']}s)"
     where = "; ".join(str(row[c]) for c in ("data", "commit", "hardware") if c in row)
-    page = pages[figure["notebook"]]
     name = Path(figure["notebook"]).stem
-    return f"| {figure['said']} | **{made}** | `{figure['file']}` | {where} | [{name}]({page}) |"
+    told = f"[{name}]({pages[figure['notebook']]})"
+    return f"| {said} | **{made}** | `{figure['file']}` | {where} | {told} |"
 
 
-def figures_page(pages: dict) -> str:
-    "Every headline number, read from the rows of results/, and these rows."
+FIGURES_HEAD = "| figure | value | rows | data; commit; hardware | told in |\n|---|---|---|---|---|"
+
+
+def figures_of(group: dict, pages: dict) -> str:
+    "A section of the page of figures."
+    rows = [figure_row(figure, pages) for figure in group["figure"]]
+    parts = [f"## {group['title']}", group.get("text", ""), "\n".join([FIGURES_HEAD, *rows])]
+    return "\n\n".join(filter(None, parts))
+
+
+def figures_page(to: Path, pages: dict) -> str:
+    "The head as it was written, every headline number, read from rows of results/, and all these rows."
+    head = (to/"figures.md").read_text().rstrip()
     groups = tomllib.loads((HERE/"figures.toml").read_text())["group"]
-    parts = [(HERE/"figures.head").read_text().rstrip()]
-    for group in groups:
-        head = "| figure | value | rows | data; commit; hardware | told in |\n|---|---|---|---|---|"
-        parts += [f"## {group['title']}", *([group["text"]] if "text" in group else []),
-                  "\n".join([head, *(figure_row(f, pages) for f in group["figure"])])]
-    return "\n\n".join([*parts, "## All rows", *(_table_of(p) for p in sorted((ROOT/"results").glob("*.csv")))])
+    tables = [_table_of(path) for path in sorted((ROOT/"results").glob("*.csv"))]
+    return "\n\n".join([head, *(figures_of(group, pages) for group in groups), "## All rows", *tables])
 
 
 def _table_of(path):
     table = pd.read_csv(path)
     html = bare_html(table.to_html(index=False, na_rep="", classes="dataframe rows"))
     html = html.replace("\n", "")
-    return f'??? note "{path.name}: {len(table)} rows"\n\n    <div class="output" markdown="0">{html}</div>'
+    return f'??? quote "{path.name}: {len(table)} rows"\n\n    <div class="output" markdown="0">{html}</div>'
 
 
 # All of it
@@ -382,7 +393,8 @@ def _of_notebooks():
     found = notebooks()
     whale = [p for p in found if p.parent.name == "whale_nbs"]
     wings = [{name: _titled(p for p in whale if p.stem[0] == digit)} for digit, name in WINGS.items()]
-    return [*wings, {"Workbench": _titled(p for p in found if p.parent.name == "nbs")}]
+    bench = _titled(p for p in found if p.parent.name == "nbs")
+    return [{"In which order": "notebooks.md"}, *wings, {"Workbench": bench}]
 
 
 def _of_modules():
@@ -393,7 +405,8 @@ def _of_modules():
 
 def navigation() -> list:
     "The menu, as mkdocs takes it."
-    project = {"Changes": "changes.md", "Contributing": "contributing.md", "The runtime": "runtime.md"}
+    project = {"When something does not work": "help.md"}
+    project |= {"Changes": "changes.md", "Contributing": "contributing.md", "The runtime": "runtime.md"}
     return [
         {"Home": "index.md"},
         {"Tutorials": [{title: f"tutorials/{name}.md"} for name, title in TUTORIALS.items()]},
@@ -446,7 +459,7 @@ def make_pages(to: Path) -> int:  # how many
         shutil.copyfile(ROOT/file, copy)
     for path, module in modules():
         write(to, f"api/{module}.md", module_page(path, module))
-    write(to, "figures.md", figures_page(pages))
+    write(to, "figures.md", figures_page(to, pages))
     shutil.copytree(HERE/"assets", to/"assets", dirs_exist_ok=True)
     configure(to)
     return sum(1 for _ in to.rglob("*.md"))
