@@ -330,7 +330,7 @@ def pick(figure: dict) -> dict:  # ValueError where not exactly one row is meant
     over = figure.get("over")
     if rows.empty or len(rows) != (rows[over].nunique() if over else 1):
         raise ValueError(f"{figure['file']}: {len(rows)} rows for {figure['said']!r}; one is needed")
-    numbers = rows.select_dtypes("number").mean() + 1e-9  # .0755 is shown as .076
+    numbers = rows.select_dtypes("number").mean()
     return rows.iloc[0].to_dict() | numbers.to_dict() | {"n": len(rows)}
 
 
@@ -418,10 +418,15 @@ def navigation() -> list:
     ]
 
 
+ALONE = ("index.md", "figures.md", "glossary.md")  # pages without a menu of their own
+NO_MENU = "---\nhide: [navigation]\n---\n\n"
+
+
 def write(to: Path, page: str, text: str):
     "One page."
     (to/page).parent.mkdir(parents=True, exist_ok=True)
-    (to/page).write_text(text, encoding="utf-8")
+    head = NO_MENU if page in ALONE and not text.startswith("---") else ""
+    (to/page).write_text(head + text, encoding="utf-8")
 
 
 def configure(to: Path):
