@@ -74,6 +74,11 @@ in-place:
 	.venv-runtime/bin/python runtime/tests/test_imports.py
 	@touch $@
 
+.venv-docs/ready: .venv/bin/uv docs/requirements.txt
+	.venv/bin/uv venv -q --allow-existing --python $(PYTHON) .venv-docs
+	.venv/bin/uv pip sync -q --python .venv-docs/bin/python docs/requirements.txt
+	@touch $@
+
 demo: setup ## make data, train, pack, run sealed off, score, show: the whole way in about five minutes
 	$(WHALEDO) demo --data-dir $(DATA_DIR) --challenge $(CHALLENGE) --seed $(SEED) --engine $(ENGINE)
 
@@ -82,6 +87,11 @@ test: setup ## export and clean change nothing, every notebook passes, so does t
 
 lab: setup ## open JupyterLab
 	$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root)
+
+docs: setup .venv-docs/ready ## build the site in _docs/site/ from notebooks, README and docstrings; it is read without a network
+	$(BIN)/python docs/make_pages.py
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build -q --strict -f _docs/mkdocs.yml
+	@echo "_docs/site/index.html"
 
 # which module is which submission
 COPIES := whaledo/whale/model/inference.py:submission_src/main.py \
@@ -169,10 +179,11 @@ bench-gpu: setup ## photos a second of a training step on a graphics card, switc
 clean: setup ## remove the zip and the outputs of runs, never data or weights
 	$(WHALEDO) clean $(RUN)
 
-lock: .venv/bin/uv ## resolve runtime/requirements.in and settings.ini anew, as one
+lock: .venv/bin/uv ## resolve runtime/requirements.in and settings.ini anew, as one, and docs/requirements.in
 	.venv/bin/uv pip compile -q --python-version 3.11 --no-header setup.py --extra dev runtime/requirements.in -o requirements-dev.txt
 	.venv/bin/uv pip compile -q --python-version 3.11 --no-header --generate-hashes runtime/requirements.in -c requirements-dev.txt -o runtime/requirements.txt
+	.venv/bin/uv pip compile -q --python-version 3.11 --no-header docs/requirements.in -o docs/requirements.txt
 
-.PHONY: help setup in-place demo test lab export copies data scenarios train pack-quickstart pack-benchmark pack-submission pack-example \
+.PHONY: help setup in-place demo test lab docs export copies data scenarios train pack-quickstart pack-benchmark pack-submission pack-example \
         repack-example repack-submission test-submission audit-submission score report build pull test-container interact-container \
         verify-podman start match review bench bench-gpu clean lock

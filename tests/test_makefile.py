@@ -21,7 +21,7 @@ def test_dry_run(target):
     done = make("-n", target, *NEEDS.get(target, []))
     assert done.returncode == 0, done.stderr
     command = {"help": "print", "setup": "setup_sandbox", "test": "tests/run", "lab": "jupyter", "export": "nbdev_export",
-               "copies": "cmp", "lock": "pip compile", "verify-podman": "verify_podman"}.get(target, "whaledo ")
+               "copies": "cmp", "lock": "pip compile", "docs": "mkdocs build", "verify-podman": "verify_podman"}.get(target, "whaledo ")
     assert command in done.stdout
 
 

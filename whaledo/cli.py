@@ -12,13 +12,14 @@ __all__ = ['app', 'weights', 'RECIPES', 'OTHER_EXAM', 'CONCERNS', 'FILE_FORMS', 
            'score', 'report', 'clean', 'call', 'build', 'pull', 'runtime_tests', 'test_container', 'interact',
            'existing', 'NotWritten', 'keep_table', 'remarks', 'kind_of_source', 'Incoming', 'say_unheard', 'take_in',
            'import_and_tell', 'catalogue_counts', 'import_photos', 'relink', 'import_decisions', 'tell_counts',
-           'Outgoing', 'check_target', 'export_forms', 'export_and_tell', 'export_photos', 'export_camtrap', 'history',
-           'tell_belief', 'find_matches', 'tell_proposals', 'match_report', 'match', 'open_for', 'say_groups',
-           'tell_groups', 'begin_catalogue', 'review_command', 'open_review', 'needed_for_review', 'review_page',
-           'review_notebook', 'review', 'start', 'sightings', 'count', 'How', 'toy_submission', 'time_run',
-           'bench_sandbox', 'bench_rendering', 'tell_bench', 'tell_index', 'tell_rendering', 'tell_sandbox', 'bench',
-           'bench_gpu', 'demo_data', 'demo_train', 'demo_pack', 'engine_fits', 'read_result', 'demo_submission',
-           'demo_report', 'demo_folder', 'demo', 'main', 'without_extra', 'failure', 'run']
+           'Outgoing', 'check_target', 'export_forms', 'export_and_tell', 'export_photos', 'export_camtrap',
+           'catalogue_book', 'tell_book', 'history', 'tell_belief', 'find_matches', 'tell_proposals', 'match_report',
+           'match', 'open_for', 'say_groups', 'tell_groups', 'begin_catalogue', 'review_command', 'open_review',
+           'needed_for_review', 'review_page', 'review_notebook', 'review', 'start', 'sightings', 'associations',
+           'count', 'How', 'toy_submission', 'time_run', 'bench_sandbox', 'bench_rendering', 'tell_bench', 'tell_index',
+           'tell_rendering', 'tell_sandbox', 'bench', 'bench_gpu', 'demo_data', 'demo_train', 'demo_pack',
+           'engine_fits', 'read_result', 'demo_submission', 'demo_report', 'demo_folder', 'demo', 'main',
+           'without_extra', 'failure', 'run']
 
 # %% ../nbs/90_cli.ipynb #8bdc0a2b
 import ast
@@ -998,6 +999,35 @@ def export_camtrap(
     print(f"{target}: written")
     return dict(target=str(target), problems=len(left))
 
+# %% ../nbs/90_cli.ipynb #32a03603
+@command
+def catalogue_book(
+    target: Path,  # folder to make, with catalogue.pdf, contact_sheets.pdf and index.html
+    catalogue: Path = Path("catalogue.db"),  # to read
+    title: str = "",  # by default the name of the catalogue
+    places: Path = None,  # CSV with columns place, latitude, longitude: where places are
+    animals: str = "",  # only these, such as ana,bob
+):
+    "Print a catalogue: each animal's best photos, when and where it was seen, and sheets for the boat."
+    from whaledo.whale.catalogue import book
+
+    spots = book.read_places(places) if places else {}
+    only = [name.strip() for name in animals.split(",") if name.strip()]
+    with existing(catalogue) as c:
+        made = book.catalogue_book(c, target, title, spots, only)
+    return tell_book(made)
+
+# %% ../nbs/90_cli.ipynb #06d81dd5
+def tell_book(made) -> dict:
+    "What was printed, and what is missing in it."
+    for name in made.missing[:10]:
+        print(f"{name}: is on no disk any more; a gap with its name stands in its place")
+    if len(made.missing) > 10:
+        print(f"and {len(made.missing) - 10:,} more; `whaledo relink FOLDER` finds photos that were moved")
+    size = f"{made.animals} animals on {made.pages} pages and {made.sheets} sheets"
+    print(f"{made.folder}: {size}; open index.html")
+    return dict(made._asdict(), folder=str(made.folder))
+
 # %% ../nbs/90_cli.ipynb #68bf53a3
 @command
 def history(
@@ -1217,6 +1247,47 @@ def sightings(source: Path):
         return load_survey(source, files=False)
     with existing(source) as c:
         return photos(c)
+
+# %% ../nbs/90_cli.ipynb #01dd3172
+@command
+def associations(
+    source: Path,  # a catalogue, or a survey folder
+    least: int = 2,  # days on which an animal must have been seen
+    permutations: int = 1000,  # shuffles of who was in which group
+    table: Path = None,  # CSV for all pairs
+    picture: Path = None,  # PNG or PDF for the indices
+    seed: int = 0,  # of the shuffles
+):
+    "Which animals are seen together (half-weight index), and whether that is more than chance."
+    from whaledo.whale.catalogue.associations import associations, groups_of, told_associations
+
+    _check_shuffles(permutations, seed)
+    found = associations(groups_of(sightings(source), least), permutations, seed)
+    print(found.pairs.head(10).round(3).to_string(index=False))
+    print(f"\n{told_associations(found)}")
+    _keep_associations(found, table, picture)
+    keys = ("spread", "spread_chance", "p", "within")
+    return dict(pairs=len(found.pairs), **{key: getattr(found, key) for key in keys})
+
+# %% ../nbs/90_cli.ipynb #96c030b0
+def _check_shuffles(permutations, seed):
+    "InputError for numbers that shuffle nothing."
+    if permutations < 1:
+        raise InputError(f"--permutations {permutations} shuffles nothing; give a whole number from 1 on.")
+    if seed < 0:
+        raise InputError(f"--seed {seed} is no seed; give a whole number from 0 on.")
+
+
+def _keep_associations(found, table, picture):
+    "A table and a picture that somebody has asked for."
+    from whaledo.files import atomic_path
+    from whaledo.whale.catalogue.associations import plot_associations
+
+    if table:
+        keep_table(found.pairs, table)
+    if picture:
+        with atomic_path(picture) as new:
+            plot_associations(found).savefig(new, dpi=150)
 
 # %% ../nbs/90_cli.ipynb #4d5ed90c
 POPULATIONS = {"auto": None, "open": False, "closed": True}

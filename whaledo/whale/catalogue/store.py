@@ -7,15 +7,15 @@ __all__ = ['VERSION', 'PHOTO_TABLES', 'SINCE_2', 'MODEL_TABLES', 'LOG', 'GUARD',
            'COMPLAINTS', 'NEW', 'FACTS', 'KINDS', 'ANY_MAY', 'DECIDE_WHALE', 'TAKE_WHALE', 'SET_FACT', 'NOT_THIS',
            'EFFECTS', 'LIST', 'LATEST', 'READ_FACT', 'FIRST_NAMED', 'OWN', 'SAME', 'KNOWN', 'ADD_PHOTO', 'ADD_NAME',
            'WHERE_NOW', 'NAMES_SAID', 'NEAR_NAMES', 'OPEN', 'FACTS_OF_ALL', 'TAKE_IN', 'FACTS_NOW', 'OF_PHOTOS',
-           'FACT_COLUMNS', 'PHOTO_COLUMNS', 'NAME_COLUMNS', 'FILES', 'SENTENCES', 'HISTORY', 'COLUMNS', 'MATCH_COLUMNS',
-           'MATCH_TYPES', 'MATCHES', 'ASKED', 'AMONG', 'WHO', 'plain_errors', 'Catalogue', 'writing', 'apply_decision',
-           'append_decision', 'rebuild', 'whales_after', 'whale_of', 'whale_exists', 'first_named', 'plain', 'decide',
-           'undo', 'Foreign', 'take_over', 'absolute_path', 'kept_path', 'seen_at', 'known_files', 'KnownContents',
-           'known_contents', 'Remark', 'check_near', 'Decided', 'TakenIn', 'Told', 'take_in', 'photo_facts', 'photos',
-           'names', 'PhotoFiles', 'photo_files', 'held_files', 'photos_of', 'still_undecided', 'rejections',
-           'decision_sentence', 'history', 'Decision', 'own_decisions', 'notes', 'skipped', 'without_vectors',
-           'Embedded', 'embedded', 'add_blobs', 'read_blobs', 'add_vectors', 'vectors', 'replace_matches', 'matches',
-           'noted_models', 'models', 'latest_model', 'last_noted', 'animals_known']
+           'FACT_COLUMNS', 'PHOTO_COLUMNS', 'NAME_COLUMNS', 'FILES', 'SENTENCES', 'HISTORY', 'COLUMNS', 'NOTES_OF',
+           'MATCH_COLUMNS', 'MATCH_TYPES', 'MATCHES', 'ASKED', 'AMONG', 'WHO', 'plain_errors', 'Catalogue', 'writing',
+           'apply_decision', 'append_decision', 'rebuild', 'whales_after', 'whale_of', 'whale_exists', 'first_named',
+           'plain', 'decide', 'undo', 'Foreign', 'take_over', 'absolute_path', 'kept_path', 'seen_at', 'known_files',
+           'KnownContents', 'known_contents', 'Remark', 'check_near', 'Decided', 'TakenIn', 'Told', 'take_in',
+           'photo_facts', 'photos', 'names', 'PhotoFiles', 'photo_files', 'held_files', 'photos_of', 'still_undecided',
+           'rejections', 'decision_sentence', 'history', 'Decision', 'own_decisions', 'notes', 'notes_of', 'skipped',
+           'without_vectors', 'Embedded', 'embedded', 'add_blobs', 'read_blobs', 'add_vectors', 'vectors',
+           'replace_matches', 'matches', 'noted_models', 'models', 'latest_model', 'last_noted', 'animals_known']
 
 # %% ../../../whale_nbs/40_catalogue.ipynb #cc83524a
 import contextlib
@@ -1486,6 +1486,24 @@ def notes(
     sql = """SELECT who, substr(at, 1, 10), text FROM decisions
              WHERE kind = 'note' AND photo_id = ? AND undone_by IS NULL ORDER BY seq"""
     return [dict(who=w, day=d, text=t) for w, d, t in _ask(catalogue, sql, (photo_id,))]
+
+# %% ../../../whale_nbs/40_catalogue.ipynb #8277959b
+NOTES_OF = """SELECT who, substr(at, 1, 10), text FROM decisions
+    WHERE kind = 'note' AND undone_by IS NULL AND
+    (whale IN (SELECT value FROM json_each(?1)) OR photo_id IN (SELECT photo_id FROM state WHERE whale = ?2))
+    ORDER BY seq"""
+
+
+def notes_of(
+    catalogue,  # an open Catalogue
+    whale: str,
+) -> list:  # of dict(who, day, text), latest last
+    "What has been noted about a whale, under any name that it had, or about a photo of it."
+    with plain_errors(catalogue.file):
+        renamed = _renamed(catalogue.db)
+    called = [whale, *(old for old, name in renamed.items() if name == whale)]
+    rows = _ask(catalogue, NOTES_OF, (json.dumps(called), whale))
+    return [dict(who=w, day=d, text=t) for w, d, t in rows]
 
 # %% ../../../whale_nbs/40_catalogue.ipynb #907bbe07
 def skipped(
