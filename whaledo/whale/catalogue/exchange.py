@@ -4,11 +4,11 @@
 
 # %% auto #0
 __all__ = ['READ', 'EDITED', 'REPLACED', 'BOXED', 'FOLDERS_SAY', 'COPIED', 'STORED', 'MOST', 'LEAST', 'UNKNOWN', 'TAKEN',
-           'SAID_ELSEWHERE', 'OURS', 'CONTROL', 'DECISION_COLUMNS', 'overlap', 'known_box', 'Source', 'import_folder',
-           'import_survey', 'CocoField', 'CocoPhotos', 'candidates', 'CocoPhoto', 'find_coco_photo', 'import_coco',
-           'import_wildlife', 'import_frame', 'species_of', 'Selection', 'select_photos', 'export_survey', 'Saying',
-           'CocoPair', 'export_coco', 'export_wildlife', 'files_now', 'export_wildbook', 'export_folders',
-           'export_decisions', 'import_decisions']
+           'SAID_ELSEWHERE', 'OURS', 'CONTROL', 'DECISION_COLUMNS', 'TABLE_ONLY', 'CUT', 'LEFT_OUT', 'overlap',
+           'known_box', 'Source', 'import_folder', 'outline_of', 'outlines', 'import_survey', 'CocoField', 'CocoPhotos',
+           'candidates', 'CocoPhoto', 'find_coco_photo', 'import_coco', 'import_wildlife', 'import_frame', 'species_of',
+           'Selection', 'select_photos', 'export_survey', 'Saying', 'CocoPair', 'export_coco', 'export_wildlife',
+           'files_now', 'export_wildbook', 'export_folders', 'export_decisions', 'import_decisions', 'not_held']
 
 # %% ../../../whale_nbs/41_exchange.ipynb #1db3a8a8
 import contextlib
@@ -34,7 +34,9 @@ from whaledo.files import (
     atomic_folder,
     fit_box,
     link_or_copy,
+    outline_box,
     plain_os_errors,
+    read_outline,
     split_box,
     stamp,
     upright_size,
@@ -42,6 +44,8 @@ from whaledo.files import (
     write_csv,
     write_text,
 )
+
+# %% ../../../whale_nbs/41_exchange.ipynb #0f7f303f
 from whaledo.whale.catalogue.photo_files import (
     checked_names,
     find_nearby,
@@ -71,10 +75,12 @@ from whaledo.whale.data.survey import (
     BOX_COLUMNS,
     COCO_FIELDS,
     LABELS,
+    MASK_COLUMN,
     OUTSIDE,
     REQUIRED,
     derive_encounters,
     load_survey,
+    timestamp_text,
     write_metadata,
 )
 
@@ -88,6 +94,7 @@ from whaledo.whale.data.words import (
     read_viewpoint,
     safe_name,
     unique_paths,
+    whole_minutes,
 )
 
 # %% ../../../whale_nbs/41_exchange.ipynb #2603660a
@@ -355,17 +362,32 @@ def _kept(row, without):
     row = {k: plain(v) for k, v in row.items() if k not in without}
     return {k: v for k, v in row.items() if not _is_missing(v)}
 
+# %% ../../../whale_nbs/41_exchange.ipynb #7eea571a
+def outline_of(
+    extra: dict,  # what a table said of an animal
+):  # of `read_outline`; None where there is none that can be read
+    "An animal's mask, in whatever form it came."
+    came = extra.get("coco")
+    note = came.get("annotation", {}) if isinstance(came, dict) else extra
+    with contextlib.suppress(ValueError, KeyError, TypeError, IndexError):
+        return read_outline(note.get("segmentation"))
+    return None
+
+
+def outlines(
+    catalogue,  # an open Catalogue
+    photo_ids,
+) -> dict:  # {photo_id: outline}, of those that have a mask
+    "The masks of animals, the latest where several tables have one."
+    rows = names(catalogue)
+    rows = rows[rows.photo_id.isin([*photo_ids])]
+    found = {i: outline_of(extra) for i, extra in zip(rows.photo_id, rows.extra)}
+    return {i: outline for i, outline in found.items() if outline is not None}
+
 # %% ../../../whale_nbs/41_exchange.ipynb #56332c04
 COPIED = ["file", "viewpoint", "height", "width"]  # from a survey as they are
-STORED = {
-    *COPIED,
-    "date",
-    "timestamp",
-    "utc_offset",
-    "whale_id",
-    "place",
-    "box",
-}  # not among the extras
+# not among the extras
+STORED = {*COPIED, "date", "timestamp", "utc_offset", "whole_minutes", "whale_id", "place", "box"}
 
 # %% ../../../whale_nbs/41_exchange.ipynb #d9b17209
 def import_survey(
@@ -400,8 +422,8 @@ def _from_boxes(rows):
 def _said_times(df):
     "timestamp with its offset, else date, as text; '' where there is neither."
     day = df.date.dt.strftime("%Y-%m-%d").fillna("")
-    moment = df.get("timestamp", pd.Series(pd.NaT, df.index))
-    text = moment.dt.strftime("%Y-%m-%d %H:%M:%S") + df.get("utc_offset", "")
+    df = df.assign(timestamp=df.get("timestamp", pd.Series(pd.NaT, df.index)))
+    text = timestamp_text(df) + df.get("utc_offset", "")
     return text.fillna(day)
 
 # %% ../../../whale_nbs/41_exchange.ipynb #7e8c2b21
@@ -463,7 +485,7 @@ class CocoField(NamedTuple):
 # %% ../../../whale_nbs/41_exchange.ipynb #97f5605d
 def _coco_field(image, note, name):
     "The first of COCO_FIELDS that is filled in; note: the annotation."
-    for key in COCO_FIELDS[name]:
+    for key in COCO_FIELDS.get(name, [name]):
         for where in (note, image):
             if where.get(key) not in (None, ""):
                 return CocoField(where, key, str(where[key]).strip())
@@ -569,44 +591,6 @@ def find_coco_photo(
         )
     return CocoPhoto(os.path.relpath(found[0]))
 
-# %% ../../../whale_nbs/41_exchange.ipynb #61bab025
-def _extent(points):
-    "The Box around points (x, y)."
-    x, y = points.T
-    return Box(x.min(), y.min(), x.max() - x.min(), y.max() - y.min())
-
-# %% ../../../whale_nbs/41_exchange.ipynb #a42767fd
-def _runs_mask(rle):
-    "A mask, bool (height, width), of run lengths of COCO; ValueError where it cannot be read."
-    if isinstance(rle.get("counts"), list):
-        height, width = rle["size"]
-        runs = np.repeat(np.arange(len(rle["counts"])) % 2, rle["counts"])
-        return runs.reshape(width, height).T.astype(bool)
-    try:
-        from pycocotools import mask
-    except ImportError:
-        raise ValueError(
-            "has a compressed mask, which pycocotools is needed for"
-        ) from None
-    return mask.decode(dict(rle, counts=str(rle["counts"]).encode())).astype(bool)
-
-# %% ../../../whale_nbs/41_exchange.ipynb #c02f05b0
-def _from_counts(rle):
-    "The Box around a mask in run lengths of COCO; empty where it holds nothing."
-    y, x = np.nonzero(_runs_mask(rle))
-    if not len(x):
-        return Box(0, 0, 0, 0)
-    found = _extent(np.column_stack([x, y]))
-    return found._replace(width=found.width + 1, height=found.height + 1)
-
-# %% ../../../whale_nbs/41_exchange.ipynb #a9a33af7
-def _outline_box(outline):
-    "The Box around a segmentation of COCO: polygons, or run lengths; None where it says nothing."
-    if isinstance(outline, dict) and "counts" in outline:
-        return _from_counts(outline)
-    polygons = [np.reshape(p, (-1, 2)) for p in outline or () if len(p) >= 6]
-    return _extent(np.concatenate(polygons).astype(float)) if polygons else None
-
 # %% ../../../whale_nbs/41_exchange.ipynb #1f2a8b85
 def _numbers(cell):
     "A list of numbers, however it was written; None for nothing; ValueError where it is no such list."
@@ -622,7 +606,7 @@ def _note_box(note):
         sides = _numbers(note.get("bbox"))
         if sides and len(sides) != 4:
             raise ValueError("a box has four numbers")
-        found = Box(*sides) if sides else _outline_box(note.get("segmentation"))
+        found = Box(*sides) if sides else outline_box(read_outline(note.get("segmentation")))
         turned = math.degrees(float(note.get("theta") or 0))
     except (TypeError, ValueError, KeyError, AttributeError):
         return Box(*[math.nan] * 4)
@@ -660,7 +644,7 @@ def _coco_row(image, note, photos):
         said_size=_said_size(image, note),
         viewpoint=read_viewpoint(said["viewpoint"]),
         extra=extra,
-        place=str(image.get("place", "")),
+        place=_coco_field(image, note, "place").text,
         whale_id=said["whale_id"],
         said_time=said["time"],
     )
@@ -679,9 +663,8 @@ def import_coco(
     rows = pd.DataFrame(_coco_rows(coco, places))
     if rows.empty:
         raise InputError(f"{file}: lists no photo with an animal; name another file.")
-    rest = {
-        k: v for k, v in coco.items() if k not in ("images", "annotations", "empty")
-    }
+    read = ("images", "annotations", "empty", "failed")
+    rest = {k: v for k, v in coco.items() if k not in read}
     source = Source(Path(file).name, remarks=_loose_ends(coco), **options)
     return _add(catalogue, who, rows, source, format="coco", rest=rest)
 
@@ -705,11 +688,16 @@ def _loose_ends(coco):
     bare = [name for i, name in images.items() if i not in asked]
     remedy = "nothing to do, it is taken in without a name"
     remarks = [Remark(name, "has no annotation", remedy) for name in bare]
-    empty = [
-        Remark(name, "shows no animal, says the detector", "left out")
-        for name in coco.get("empty", ())
-    ]
-    return [*_without_image(coco, images), *_doubled_notes(coco), *remarks, *empty]
+    return [*_without_image(coco, images), *_doubled_notes(coco), *remarks, *_undetected(coco)]
+
+
+def _undetected(coco):
+    "Remarks on photos in which a detector found nothing, or that it could not read."
+    for name in coco.get("empty", ()):
+        yield Remark(name, "shows no animal, says the detector", "left out")
+    for name, why in coco.get("failed", {}).items():
+        remedy = "left out; look at the file, or import it by itself"
+        yield Remark(name, f"could not be looked at by the detector ({why})", remedy)
 
 # %% ../../../whale_nbs/41_exchange.ipynb #563b2a58
 def _doubled_notes(coco):
@@ -728,7 +716,7 @@ def _without_image(coco, images):
             yield Remark(f"annotation {note.get('id', '')}", problem, "left out")
 
 # %% ../../../whale_nbs/41_exchange.ipynb #0d832231
-LEAST = 0.2  # confidence below which MegaDetector's authors leave out a box
+LEAST = 0.2  # confidence below which a box is left out, where the file names no usual one
 
 
 def _is_detections(content):
@@ -738,18 +726,25 @@ def _is_detections(content):
         isinstance(i, dict) and "file" in i for i in images
     )
 
+
+def _usual_confidence(content):
+    "The confidence from which on the detector's authors believe a box, as its file says it."
+    said = content.get("info") or {}
+    usual = (said.get("detector_metadata") or {}).get("typical_detection_threshold")
+    return usual if isinstance(usual, (int, float)) else LEAST
+
 # %% ../../../whale_nbs/41_exchange.ipynb #df3b209f
-def _detected(image, categories):
+def _detected(image, categories, least):
     "The animals that were found in a photo, as annotations without an image; boxes as shares."
     for found in image.get("detections") or ():
         animal = categories.get(str(found.get("category")), "animal") == "animal"
-        if animal and found.get("conf", 1) >= LEAST:
+        if animal and found.get("conf", 1) >= least:
             yield dict(bbox=found["bbox"], score=found.get("conf"), category_id=1)
 
 # %% ../../../whale_nbs/41_exchange.ipynb #661f8d24
-def _detector_notes(i, image, categories, photos):
+def _detector_notes(i, image, photos, **how):
     "Annotations of COCO for image number i."
-    notes = [*_detected(image, categories)]
+    notes = [*_detected(image, **how)]
     found = find_coco_photo(photos, str(image["file"]))
     size = (notes and not found.problem and upright_size(found.file)) or (0, 0)
     sides = np.array([*size, *size])
@@ -761,23 +756,15 @@ def _detector_notes(i, image, categories, photos):
 # %% ../../../whale_nbs/41_exchange.ipynb #983ab774
 def _from_detections(content, photos):
     "The output of MegaDetector as COCO, of photos with animals."
-    categories = content.get("detection_categories", {})
-    images = content["images"]
-    notes = [
-        n
-        for i, image in enumerate(images)
-        for n in _detector_notes(i, image, categories, photos)
-    ]
+    how = dict(categories=content.get("detection_categories", {}), least=_usual_confidence(content))
+    images = dict(enumerate(content["images"]))
+    notes = [n for i, image in images.items() for n in _detector_notes(i, image, photos, **how)]
     with_animals = {n["image_id"] for n in notes}
-    kept = [
-        dict(id=i, file_name=image["file"])
-        for i, image in enumerate(images)
-        if i in with_animals
-    ]
-    empty = [
-        str(image["file"]) for i, image in enumerate(images) if i not in with_animals
-    ]
-    return dict(images=kept, annotations=notes, empty=empty)
+    kept = [dict(id=i, file_name=images[i]["file"]) for i in sorted(with_animals)]
+    others = [image for i, image in images.items() if i not in with_animals]
+    failed = {str(i["file"]): str(i["failure"]) for i in others if i.get("failure")}
+    empty = [str(i["file"]) for i in others if not i.get("failure")]
+    return dict(images=kept, annotations=notes, empty=empty, failed=failed)
 
 # %% ../../../whale_nbs/41_exchange.ipynb #ed0da987
 UNKNOWN = "unknown"  # identity of nobody in wildlife-datasets
@@ -1098,19 +1085,20 @@ def _survey_table(rows, species):
     df["image_id"] = unique_paths(df.image_id)
     df["path"] = _survey_paths(rows)
     df["encounter_id"] = _encounter_ids(rows)
-    df["species"] = species
-    df["utc_offset"] = offsets(rows.taken_at)
-    maybe = ("whale_id", "encounter_id", "place", "utc_offset", "species")
+    df = df.assign(species=species, utc_offset=offsets(rows.taken_at), **{MASK_COLUMN: _mask_cells(rows)})
+    maybe = ("whale_id", "encounter_id", "place", "utc_offset", "species", MASK_COLUMN)
     empty = [c for c in maybe if (df[c] == "").all()]
     df = df.join(_box_columns(rows.file))
     ours = {*df, "coco", "bbox", *BOX_COLUMNS} - ({"species"} & {*empty})
     more = pd.DataFrame([_more_of(e, ours) for e in rows.extra], df.index)
-    order = [
-        c
-        for c in (*REQUIRED, *LABELS, "place", "utc_offset", "species", *BOX_COLUMNS)
-        if c in df and c not in empty
-    ]
-    return df[order].join(more)
+    more["whole_minutes"] = whole_minutes(rows.taken_at)
+    order = (*REQUIRED, *LABELS, *maybe[2:], *BOX_COLUMNS)
+    return df[[c for c in order if c in df and c not in empty]].join(more)
+
+
+def _mask_cells(rows):
+    "The masks of animals as a column of a table."
+    return [json.dumps(o) if (o := outline_of(e)) is not None else "" for e in rows.extra]
 
 # %% ../../../whale_nbs/41_exchange.ipynb #cb589be4
 def _box_columns(files):
@@ -1174,15 +1162,17 @@ class Saying(NamedTuple):
 
 # %% ../../../whale_nbs/41_exchange.ipynb #518b4da4
 def _sayings(r, image, note):
-    "Whale, viewpoint and time of a row `r`."
+    "Whale, viewpoint, time and place of a row `r`."
     whale = _coco_field(image, note, "whale_id")
     view = _coco_field(image, note, "viewpoint")
     time = _coco_field(image, note, "time")
-    if not time.key:
-        time = time._replace(where=image)
+    place = _coco_field(image, note, "place")
+    time = time if time.key else time._replace(where=image)
+    place = place if place.key else place._replace(where=image)
     yield Saying(whale, "name", "" if is_nobody(whale.text) else whale.text, r.whale_id)
     yield Saying(view, "viewpoint", read_viewpoint(view.text), r.viewpoint, _view_name)
     yield Saying(time, "date_captured", read_time(time.text), r.taken_at)
+    yield Saying(place, "place", place.text, r.place)
 
 # %% ../../../whale_nbs/41_exchange.ipynb #a2419ac7
 def _bring_up_to_date(r, image, note):
@@ -1199,12 +1189,8 @@ def _frame_size(r):
     return (upright_size(frame) or (0, 0)) if box else (r.width, r.height)
 
 # %% ../../../whale_nbs/41_exchange.ipynb #ab62855a
-SAID_ELSEWHERE = {k for keys in COCO_FIELDS.values() for k in keys} | {
-    "path",
-    "coco",
-    "bbox",
-    *BOX_COLUMNS,
-}
+SAID_ELSEWHERE = {k for keys in COCO_FIELDS.values() for k in keys}
+SAID_ELSEWHERE |= {"path", "coco", "bbox", "segmentation", "theta", *BOX_COLUMNS}
 
 # %% ../../../whale_nbs/41_exchange.ipynb #28da518e
 def _new_image(r, n):
@@ -1222,17 +1208,16 @@ def _new_note(r, n, image):
     note = dict(id=n, image_id=image["id"], category_id=1, bbox=[*box[:4]])
     if box.angle:
         note["theta"] = math.radians(box.angle)
-    return note
+    outline = outline_of(r.extra)
+    return note | (dict(segmentation=outline) if outline is not None else {})
 
 # %% ../../../whale_nbs/41_exchange.ipynb #f3d2f2ca
 def _area(outline, box):
     "Pixels within an outline of COCO: polygons (their corners, by the shoelace formula) or run lengths."
     if isinstance(outline, dict):
-        return (
-            float(sum(outline["counts"][1::2]))
-            if isinstance(outline["counts"], list)
-            else float(box[2] * box[3])
-        )
+        with contextlib.suppress(ValueError, KeyError):
+            return float(sum(read_outline(outline)["counts"][1::2]))
+        return float(box[2] * box[3])
     total = 0.0
     for polygon in outline:
         x, y = np.reshape(polygon, (-1, 2)).astype(float).T
@@ -1255,10 +1240,10 @@ def _complete_note(note, image):
     "What COCO's own reader asks of an annotation, where it is not said (in place)."
     outline = note.get("segmentation")
     if isinstance(outline, list):
-        outline = [p for p in outline if len(p) >= 6]
+        outline = read_outline(outline)
     box = (
         note.get("bbox")
-        or _outline_box(outline)
+        or outline_box(outline)
         or (0, 0, image.get("width"), image.get("height"))
     )
     if not note or None in box:
@@ -1431,13 +1416,16 @@ def _wildlife_row(r):
 
 # %% ../../../whale_nbs/41_exchange.ipynb #ce89d6aa
 def _box_cells(r, row):
-    "The box of an animal in a photo, unless its row has it."
+    "Box, angle and mask of an animal in a photo, unless its row has them."
     box = split_box(r.file)[1]
+    outline = outline_of(r.extra)
     cells = {}
     if box and not row.get("bbox"):
         cells["bbox"] = [float(n) for n in box[:4]]
     if box and box.angle and not row.get("theta"):
         cells["theta"] = math.radians(box.angle)
+    if outline is not None and not isinstance(row.get("segmentation"), (list, dict)):
+        cells["segmentation"] = outline
     return cells
 
 # %% ../../../whale_nbs/41_exchange.ipynb #31a706cd
@@ -1709,4 +1697,66 @@ def import_decisions(
     ]
     problem = "takes back a decision that is not here"
     remarks += [Remark(f"{file}, decision {n}", problem, "left out") for n in left]
+    return pd.DataFrame(remarks, columns=["file", "problem", "remedy"])
+
+# %% ../../../whale_nbs/41_exchange.ipynb #cd31a251
+def _notes_of_coco(extra):
+    "What COCO said that no other form has a name for."
+    came = _came_as(extra)
+    plain_keys = {"id", "image_id", "file_name", "width", "height", "category_id", "area", "iscrowd", "place"}
+    known = plain_keys | SAID_ELSEWHERE
+    return sorted({k for part in came.values() for k in part if k not in known})
+
+
+def _other_columns(extra):
+    "Columns of a table that only a table can hold."
+    known = STORED | SAID_ELSEWHERE | {"image_id", "identity", "orientation", "species"}
+    return sorted({*extra} - known)
+
+# %% ../../../whale_nbs/41_exchange.ipynb #d3b98ed1
+def _facts_said(rows):
+    "{fact: bool a row of `_rows`}: what is known that a form may have no place for."
+    boxes = [split_box(f)[1] for f in rows.file]
+    said = {
+        "viewpoints": rows.viewpoint != "",
+        "times": rows.taken_at != "",
+        "offsets from UTC": offsets(rows.taken_at) != "",
+        "seconds": rows.taken_at.str.contains(r" \d\d:\d\d:\d\d"),
+        "places": rows.place != "",
+        "boxes (the animals are cut out)": [b is not None for b in boxes],
+        "angles": [bool(b and b.angle) for b in boxes],
+        "masks": [outline_of(e) is not None for e in rows.extra],
+        "other columns": [bool(_other_columns(e)) for e in rows.extra],
+        "further notes of COCO": [bool(_notes_of_coco(e)) for e in rows.extra],
+    }
+    return {fact: pd.Series(there, rows.index, bool) for fact, there in said.items()}
+
+# %% ../../../whale_nbs/41_exchange.ipynb #3576e69c
+TABLE_ONLY = ["masks", "other columns", "further notes of COCO"]
+CUT = ["boxes (the animals are cut out)", "angles"]
+LEFT_OUT = {  # what a form has no place for
+    "survey": ["further notes of COCO"],
+    "wildlife": ["further notes of COCO"],
+    "wildbook": ["offsets from UTC", "seconds", *CUT, *TABLE_ONLY],
+    "camtrap": ["viewpoints", "angles", *TABLE_ONLY],
+    "folders": ["viewpoints", "times", "places", *CUT, *TABLE_ONLY],
+}
+
+# %% ../../../whale_nbs/41_exchange.ipynb #363e5126
+def not_held(
+    catalogue,  # an open Catalogue
+    form: str,  # survey, coco, wildlife, wildbook, camtrap, folders or decisions
+    df: pd.DataFrame = None,  # rows of `photos` that are exported; all by default
+) -> pd.DataFrame:  # file (the form), problem, remedy
+    "What an export leaves out, since its form has no place for it."
+    remarks = []
+    if form in LEFT_OUT:
+        said = _facts_said(_rows(catalogue, df))
+        counts = {fact: int(said[fact].sum()) for fact in LEFT_OUT[form]}
+        remedy = "export a survey or COCO, too, if it matters"
+        remarks = [
+            Remark(form, f"has no place for {fact}, of {n:,} photos", remedy)
+            for fact, n in counts.items()
+            if n
+        ]
     return pd.DataFrame(remarks, columns=["file", "problem", "remedy"])

@@ -4,8 +4,9 @@
 
 # %% auto #0
 __all__ = ['VIEWPOINTS', 'REQUIRED', 'LABELS', 'COCO_FIELDS', 'SIDES', 'EVERY_SIDE', 'OUTSIDE', 'BOX_COLUMNS', 'NUMBER',
-           'Problem', 'Table', 'other_table', 'Rule', 'parse_times', 'read_times', 'box_of_row', 'in_threads',
-           'Inspection', 'check_survey', 'derive_encounters', 'fill_encounters', 'load_survey', 'write_metadata']
+           'MASK_COLUMN', 'BLANK', 'Problem', 'Table', 'other_table', 'Rule', 'parse_times', 'read_times', 'box_of_row',
+           'in_threads', 'Inspection', 'check_survey', 'derive_encounters', 'fill_encounters', 'load_survey',
+           'timestamp_text', 'write_metadata']
 
 # %% ../../../whale_nbs/00_survey.ipynb #6ca420e7
 import contextlib
@@ -26,7 +27,19 @@ from tqdm import tqdm
 from tqdm.contrib.concurrent import thread_map
 
 # %% ../../../whale_nbs/00_survey.ipynb #2c1f338e
-from ...files import Box, InputError, fit_box, upright_size, with_box, write_csv
+from whaledo.files import (
+    Box,
+    InputError,
+    fit_box,
+    outline_box,
+    read_outline,
+    upright_size,
+    with_box,
+    with_mask,
+    write_csv,
+)
+
+# %% ../../../whale_nbs/00_survey.ipynb #4d1438c8
 from whaledo.whale.data.words import (
     MISSING,
     Times,
@@ -38,6 +51,7 @@ from whaledo.whale.data.words import (
     read_time,
     read_viewpoint,
     same_name,
+    whole_minutes,
 )
 
 # %% ../../../whale_nbs/00_survey.ipynb #bad4cc2e
@@ -276,7 +290,7 @@ def _once_rules(df) -> Iterator[Rule]:
         "image_id": "give each photo an id of its own",
         "path": "list each photo once",
     }
-    there = [c for c in BOX_COLUMNS if c in df]
+    there = [c for c in (*BOX_COLUMNS, "segmentation") if c in df]
     for c, remedy in remedies.items():
         yield Rule(c, df[c] == "", f"{c} is empty", remedy)
         first = df.groupby(c).row.transform("min").astype(str)
@@ -477,6 +491,22 @@ def box_of_row(
         return None
     return Box(*(round(float(n)) for n in sides[:4]), float(sides[4] or 0))
 
+# %% ../../../whale_nbs/00_survey.ipynb #047deef2
+def _outline_problem(cell):
+    "What is wrong with a mask, as it stands in a table; ''."
+    try:
+        box = outline_box(read_outline(cell))
+    except (ValueError, TypeError, KeyError, IndexError):
+        return "cannot be read"
+    return "holds nothing" if box and min(box.width, box.height) <= 0 else ""
+
+
+def _mask_rules(df) -> Iterator[Rule]:
+    "A mask is polygons or run lengths, and holds something."
+    trouble = df.get("segmentation", pd.Series("", df.index)).map(_outline_problem)
+    remedy = "write it as COCO does, [[x, y, x, y, ...]], or nothing"
+    yield Rule("segmentation", trouble != "", "segmentation " + trouble, remedy)
+
 # %% ../../../whale_nbs/00_survey.ipynb #7e41bab1
 def _file_rules(df, folder) -> Iterator[Rule]:
     "A path names a photo inside the folder."
@@ -584,13 +614,8 @@ def _check_rows(
 ) -> list:  # of Problem
     "The problems of every rule whose column is there."
     rules = [*_once_rules(df), *_name_rules(df, labelled), _encounter_rule(df)]
-    rules += [
-        *_time_rules(df),
-        *_box_rules(df),
-        *_value_rules(df),
-        *_viewpoint_rules(df, labelled),
-        _same_name_rule(df),
-    ]
+    rules += [*_time_rules(df), *_box_rules(df), *_mask_rules(df), *_value_rules(df)]
+    rules += [*_viewpoint_rules(df, labelled), _same_name_rule(df)]
     if folder:
         rules += _file_rules(df, folder)
     return [
@@ -736,10 +761,17 @@ def _typed(
     df = df.assign(viewpoint=df.viewpoint.map(read_viewpoint))
     if labelled or "timestamp" in df:
         df["timestamp"] = timestamp
-    zones = offsets(read_times(said))
-    if zones.any():
-        df["utc_offset"] = zones.where(zones != "", df.get("utc_offset", ""))
+    df = _with_form_of_times(df, read_times(said))
     return df.astype({"height": int, "width": int})
+
+
+def _with_form_of_times(df, times):
+    "With utc_offset and whole_minutes, where any time has an offset or no seconds."
+    zones = offsets(times)
+    if zones.any():
+        df = df.assign(utc_offset=zones.where(zones != "", df.get("utc_offset", "")))
+    minutes = whole_minutes(times)
+    return df.assign(whole_minutes=minutes) if minutes.any() else df
 
 # %% ../../../whale_nbs/00_survey.ipynb #f453fdd8
 def _fitted(box, file):
@@ -750,17 +782,42 @@ def _fitted(box, file):
     return box
 
 # %% ../../../whale_nbs/00_survey.ipynb #bb880e57
+MASK_COLUMN = "segmentation"  # polygons or run lengths, as COCO and wildlife-datasets write them
+BLANK = "blank"  # in a column `background`: what lies outside the mask is painted over
+
+
 def _with_boxes(
     df,  # of `_typed`
 ) -> pd.DataFrame:  # with `file`, `height` and `width` of the animals
-    "A survey whose rows with a box are animals in photos."
-    if BOX_COLUMNS[0] not in df:
+    "A survey whose rows with a box or a mask are animals in photos."
+    if not {BOX_COLUMNS[0], MASK_COLUMN} & {*df}:
         return df
-    boxes = [_fitted(box_of_row(r), r.file) for r in df.itertuples()]
+    said = [box_of_row(r) or outline_box(o) for r, o in zip(df.itertuples(), _outlines(df))]
+    boxes = [_fitted(box, file) for box, file in zip(said, df.file)]
     height = [b.height if b else h for b, h in zip(boxes, df.height)]
     width = [b.width if b else w for b, w in zip(boxes, df.width)]
     files = [with_box(f, b) for f, b in zip(df.file, boxes)]
-    return df.assign(file=files, height=height, width=width)
+    return df.assign(file=files, height=height, width=width).astype({"height": int, "width": int})
+
+# %% ../../../whale_nbs/00_survey.ipynb #c13310ba
+def _outlines(df):
+    "The mask of each row, None where there is none."
+    return [read_outline(cell) for cell in df.get(MASK_COLUMN, [""] * len(df))]
+
+
+def _without_background(
+    df,  # of `_with_boxes`
+) -> pd.DataFrame:  # with `background`; its files are painted over where they are read
+    "A survey whose animals stand alone, as far as they have masks."
+    outlines = _outlines(df)
+    files = [with_mask(f, o) for f, o in zip(df.file, outlines)]
+    return df.assign(file=files, background=[BLANK if o is not None else "" for o in outlines])
+
+
+def _as_animals(df, masks):
+    "A survey by its boxes and, if they are asked for, its masks."
+    df = _with_boxes(df)
+    return _without_background(df) if masks else df
 
 # %% ../../../whale_nbs/00_survey.ipynb #2ad23b53
 def _say_near_names(
@@ -781,6 +838,7 @@ def load_survey(
     folder,
     labelled: bool = True,  # must whale_id be there and filled?
     files: bool = True,  # must the photos be there? (False for a table without its photos)
+    masks: bool = False,  # paint over what lies outside the masks that the table has?
     # the columns of metadata.csv with numbers and datetimes, and `file`, the photo's
     # absolute path
 ) -> pd.DataFrame:
@@ -788,7 +846,7 @@ def load_survey(
     df, problems = _inspect(folder, labelled, files)
     if len(problems):
         raise InputError(_complaint(folder, problems))
-    df = _with_boxes(_typed(df, labelled))
+    df = _as_animals(_typed(df, labelled), masks)
     _say_near_names(df, folder)
     if labelled:
         df["encounter_id"] = fill_encounters(df)
@@ -797,11 +855,21 @@ def load_survey(
     return df[[*ours, *notes, "file"]]
 
 # %% ../../../whale_nbs/00_survey.ipynb #cd8115a5
+def timestamp_text(
+    df: pd.DataFrame,  # of `load_survey`, with `timestamp`
+) -> pd.Series:  # NaN where there is none
+    "Timestamps as they were written: with seconds, or without."
+    text = df.timestamp.dt.strftime("%Y-%m-%d %H:%M:%S")
+    minutes = df.get("whole_minutes", pd.Series(False, df.index)).eq(True)
+    return text.mask(minutes & text.str.endswith(":00"), text.str[:16])
+
+
 def write_metadata(
-    df: pd.DataFrame,  # a survey in memory; its column `file` is left out
+    df: pd.DataFrame,  # a survey in memory; its columns `file` and `whole_minutes` are left out
     path,  # of the CSV file; replaced as a whole
 ) -> None:
     "Write a survey's table so that `load_survey` reads it back the same."
-    formats = {"date": "%Y-%m-%d", "timestamp": "%Y-%m-%d %H:%M:%S"}
-    text = {c: df[c].dt.strftime(f) for c, f in formats.items() if c in df}
-    write_csv(path, df.assign(**text).drop(columns="file", errors="ignore"))
+    text = {"date": df.date.dt.strftime("%Y-%m-%d")} if "date" in df else {}
+    if "timestamp" in df:
+        text["timestamp"] = timestamp_text(df)
+    write_csv(path, df.assign(**text).drop(columns=["file", "whole_minutes"], errors="ignore"))

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['TIME', 'UP', 'TOP', 'MISSING', 'NOBODY', 'UNSEEN', 'UNSAFE', 'read_offset', 'read_time', 'Times', 'as_datetimes',
-           'offsets', 'read_viewpoint', 'is_nobody', 'same_name', 'near_name', 'shown_name', 'near_names', 'safe_name',
-           'unique_paths']
+           'offsets', 'whole_minutes', 'read_viewpoint', 'is_nobody', 'same_name', 'near_name', 'shown_name',
+           'near_names', 'safe_name', 'unique_paths']
 
 # %% ../../../whale_nbs/00_as_people_write.ipynb #64ea0e86
 import re
@@ -100,6 +100,13 @@ def offsets(
         .str.extract(r" [\d:]+([+-]\d\d:\d\d)$", expand=False)
         .fillna("")
     )
+
+# %% ../../../whale_nbs/00_as_people_write.ipynb #6395600c
+def whole_minutes(
+    times: pd.Series,  # of `read_time`
+) -> pd.Series:  # bool
+    "Which times of day were written without seconds."
+    return times.astype(str).str.fullmatch(r"\S+ \d\d:\d\d([+-]\d\d:\d\d)?")
 
 # %% ../../../whale_nbs/00_as_people_write.ipynb #a11d9d22
 UP = "up"  # as LILA and wildlife-datasets write the view from above
