@@ -13,7 +13,7 @@ __all__ = ['app', 'weights', 'RECIPES', 'OTHER_EXAM', 'CONCERNS', 'FILE_FORMS', 
            'runtime_tests', 'test_container', 'interact', 'existing', 'NotWritten', 'keep_table', 'remarks',
            'kind_of_source', 'Incoming', 'say_unheard', 'say_whole', 'take_in', 'import_and_tell', 'catalogue_counts',
            'import_photos', 'detect', 'relink', 'import_decisions', 'tell_counts', 'Outgoing', 'check_target',
-           'export_forms', 'export_and_tell', 'export_photos', 'export_camtrap', 'history', 'tell_belief',
+           'as_cell', 'export_forms', 'export_and_tell', 'export_photos', 'export_camtrap', 'history', 'tell_belief',
            'find_matches', 'tell_proposals', 'match_report', 'match_and_tell', 'match', 'open_for', 'review_page',
            'review', 'sightings', 'count', 'How', 'toy_submission', 'time_run', 'bench_sandbox', 'bench_rendering',
            'tell_bench', 'tell_index', 'tell_rendering', 'tell_sandbox', 'bench', 'bench_gpu', 'demo_data',
@@ -96,10 +96,12 @@ def command(
 ):
     "Make a function a subcommand of `whaledo`."
     comments = argument_comments(inspect.getsource(f))
+    numbers = False  # among the arguments: -150 is a longitude, and no option
     for name, p in inspect.signature(f).parameters.items():
         kind = typer.Argument if p.default is p.empty else typer.Option
         f.__annotations__[name] = Annotated[p.annotation, kind(help=comments.get(name))]
-    return of.command(title)(f)
+        numbers = numbers or (p.default is p.empty and p.annotation is float)
+    return of.command(title, context_settings=dict(ignore_unknown_options=numbers))(f)
 
 # %% ../nbs/90_cli.ipynb #0be7d937
 @command
@@ -881,7 +883,7 @@ def import_photos(
     who: str = "",  # your name, for the log; the name of your account
     viewpoint: str = "",  # of all photos of a plain folder: a word such as top, left or fluke
     place: str = "",  # where all photos of a plain folder were taken
-    folders: str = "",  # what the name of a photo's own folder says: whale_id, place or viewpoint
+    folders: str = "",  # what folders say: whale_id, place or viewpoint; or from above, whale_id/viewpoint
     photos: Path = None,  # folder of the photos of a COCO file or data frame
     margin: float = 0.0,  # around boxes of animals, a share of their longer side
     near: str = "ask",  # names that differ by capitals alone: ask, same or different animals
@@ -977,6 +979,11 @@ def check_target(target: Path, form: str):
         )
 
 # %% ../nbs/90_cli.ipynb #b0db5c0b
+def as_cell(value):
+    "Lists and tables within a table, so that anybody can read them again."
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, (list, dict)) else value
+
+# %% ../nbs/90_cli.ipynb #ea2b4b95
 def export_forms(
     said: Outgoing,
 ) -> dict:  # {name: (catalogue, target, photos): writes it}
@@ -984,7 +991,7 @@ def export_forms(
     from whaledo.whale.catalogue import exchange
 
     def wildlife(c, target, df):
-        write_csv(target, exchange.export_wildlife(c, df))
+        write_csv(target, exchange.export_wildlife(c, df).map(as_cell))
 
     def decisions(c, target, df):
         exchange.export_decisions(c, target)

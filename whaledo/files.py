@@ -9,6 +9,7 @@ __all__ = ['BOX', 'MASK', 'PHOTO_SUFFIXES', 'WHOLE', 'TURNED', 'FINE', 'InputErr
            'split_mask', 'mask_image', 'blanked', 'stamp', 'sha256_of', 'holds', 'link_or_copy']
 
 # %% ../nbs/00_files.ipynb #2dac373d
+import ast
 import contextlib
 import hashlib
 import json
@@ -272,11 +273,19 @@ def _around_mask(mask):
     return found._replace(width=found.width + 1, height=found.height + 1)
 
 # %% ../nbs/00_files.ipynb #1f351311
+def _from_text(cell):
+    "What a cell of a table holds, as JSON or as Python writes it; ValueError where it is neither."
+    for read in (json.loads, ast.literal_eval):
+        with contextlib.suppress(ValueError, SyntaxError):
+            return read(cell)
+    raise ValueError("has a mask that cannot be read")
+
+# %% ../nbs/00_files.ipynb #accd7f74
 def read_outline(
     cell,  # of a table, as text or as JSON has it: a polygon, polygons, or run lengths; nothing
 ):  # list of polygons (x, y, x, y ...), or dict of counts (a list) and size; None for nothing
     "An animal's mask as others write it; ValueError where it is none."
-    found = json.loads(cell) if isinstance(cell, str) and cell.strip() else cell
+    found = _from_text(cell) if isinstance(cell, str) and cell.strip() else cell
     if isinstance(found, dict):
         return run_lengths(runs_mask(found)) if "counts" in found else None
     if not isinstance(found, (list, tuple, np.ndarray)) or not len(found):

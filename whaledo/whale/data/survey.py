@@ -63,7 +63,7 @@ LABELS = ["timestamp", "whale_id", "encounter_id"]
 
 # %% ../../../whale_nbs/00_survey.ipynb #8eca173f
 COCO_FIELDS = {  # ours: theirs, the likeliest first
-    "whale_id": ["name", "whale_id", "individual_id", "identity"],
+    "whale_id": ["name", "whale_id", "individual_id", "individual_ids", "identity"],
     "viewpoint": ["viewpoint", "view", "orientation"],
     "time": ["date_captured", "timestamp", "datetime", "date"],
     "encounter_id": ["encounter_id", "encounter", "encounter_name"],

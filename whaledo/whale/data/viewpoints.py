@@ -4,9 +4,10 @@
 
 # %% auto #0
 __all__ = ['TOKEN', 'ABOVE', 'BODY', 'WAYS', 'TABLE', 'ANSWERS', 'side_tokens', 'Meaning', 'usual_meanings', 'read_meanings',
-           'write_meanings', 'unknown_viewpoints', 'meanings_sentence', 'as_config', 'with_new_words']
+           'write_meanings', 'unknown_viewpoints', 'meanings_sentence', 'near_viewpoint', 'as_config', 'with_new_words']
 
 # %% ../../../whale_nbs/00_viewpoints.ipynb #11025caf
+import difflib
 import re
 from pathlib import Path
 from typing import NamedTuple
@@ -171,6 +172,24 @@ def meanings_sentence(
         "mirrored nor turned, and compared with those of the same word alone; "
         f"{TABLE} beside metadata.csv says it otherwise."
     )
+
+# %% ../../../whale_nbs/00_viewpoints.ipynb #5d8deea1
+def _same_tokens(a, b):
+    "Do two viewpoints name the same sides and parts?"
+    tokens = [sorted(side_tokens(v.replace("flukes", "fluke"))) for v in (a, b)]
+    return tokens[0] == tokens[1] != []
+
+
+def near_viewpoint(
+    word: str,  # of `read_viewpoint`
+    others,  # viewpoints that are there
+) -> str:  # one of them; '' where it is like none of them
+    "The viewpoint that a word may be another spelling of."
+    strange = not side_tokens(word)
+    known = [v for v in others if v not in ("", word)]
+    same = [v for v in known if _same_tokens(word, v)]
+    typos = [v for v in known if strange or not side_tokens(v)]
+    return next(iter(same or difflib.get_close_matches(word, typos, 1, 0.75)), "")
 
 # %% ../../../whale_nbs/00_viewpoints.ipynb #33a231a8
 def as_config(
