@@ -5,8 +5,9 @@
 # %% auto #0
 __all__ = ['BOX', 'MASK', 'PHOTO_SUFFIXES', 'WHOLE', 'TURNED', 'FINE', 'InputError', 'plain_os_errors', 'atomic_path',
            'write_text', 'write_json', 'write_csv', 'atomic_folder', 'Box', 'split_box', 'with_box', 'cut_out',
-           'fit_box', 'upright_size', 'as_runs', 'run_lengths', 'runs_mask', 'read_outline', 'outline_box', 'with_mask',
-           'split_mask', 'mask_image', 'blanked', 'stamp', 'sha256_of', 'holds', 'link_or_copy']
+           'fit_box', 'overlap', 'sticks_out', 'upright_size', 'as_runs', 'run_lengths', 'runs_mask', 'read_outline',
+           'outline_box', 'with_mask', 'split_mask', 'mask_image', 'blanked', 'stamp', 'sha256_of', 'holds',
+           'link_or_copy']
 
 # %% ../nbs/00_files.ipynb #2dac373d
 import ast
@@ -210,6 +211,25 @@ def fit_box(
     if max(left, top, width - right, height - bottom) <= WHOLE and not box.angle:
         return None
     return Box(left, top, right - left, bottom - top, box.angle)
+
+# %% ../nbs/00_files.ipynb #b0c5a1e7
+def overlap(a: Box, b: Box) -> float:  # from 0 to 1
+    "Intersection over union of two boxes; their angles are not looked at."
+    width = min(a.x + a.width, b.x + b.width) - max(a.x, b.x)
+    height = min(a.y + a.height, b.y + b.height) - max(a.y, b.y)
+    both = max(width, 0) * max(height, 0)
+    return both / (a.width * a.height + b.width * b.height - both)
+
+
+def sticks_out(
+    box: Box,
+    width: int,  # of the photo, pixels
+    height: int,
+) -> bool:
+    "Does more than a tenth of a box lie outside its photo, so that it may have been meant otherwise?"
+    within = overlap(box, Box(0, 0, width, height)) if box.width > 0 and box.height > 0 else 0
+    union = box.width * box.height + width * height
+    return within > 0 and within * union / (1 + within) < 0.9 * box.width * box.height
 
 # %% ../nbs/00_files.ipynb #25b9a153
 TURNED = (5, 6, 7, 8)  # EXIF orientations in which width and height are exchanged
