@@ -239,7 +239,7 @@ def test_decisions_make_the_round_trip(zoo_catalogue, ok, tmp_path):
     assert "2019-08-03 09:05" in {*known_of(tmp_path/"d.db")[0].taken_at}
 
 
-def test_what_other_programs_get(zoo_catalogue, ok, tmp_path):
+def test_what_other_programs_get(zoo_catalogue, ok, whaledo, tmp_path):
     before, _ = known_of(zoo_catalogue)
     db = ["--catalogue", zoo_catalogue]
     sheet = ok("export-photos", tmp_path/"wildbook", *db, "--form", "wildbook")
@@ -249,7 +249,8 @@ def test_what_other_programs_get(zoo_catalogue, ok, tmp_path):
     assert {*book["Encounter.verbatimLocality"]} == {"Zátoka č. 1"} and {*book["Encounter.minutes"]} == {"31", ""}
     assert {*book["Encounter.mediaAsset0.keywords"]} == {*before.viewpoint}
     assert any("masks, of 2 photos" in s for s in sheet["left_out"]) and any("offsets" in s for s in sheet["left_out"])
-    ok("export-camtrap", tmp_path/"dp", 60, -150, *db, "--offset", "-08:00")
+    code, out, err = whaledo("export-camtrap", tmp_path/"dp", 60, -150, *db, "--offset", "-08:00")
+    assert code == 0 and "asks for seconds, which 2 photos do not have" in out and "masks" in out
     seen = pd.read_csv(tmp_path/"dp"/"observations.csv", dtype=str, keep_default_na=False)
     assert len(seen) == 4 and {*seen.individualID} == {*before.whale_id} # a day alone is no moment
     assert {*seen.eventStart} == {"2019-08-01T10:31:00-08:00", "2019-08-02T10:31:00-08:00"}
