@@ -4,16 +4,17 @@
 
 # %% auto #0
 __all__ = ['app', 'weights', 'RECIPES', 'OTHER_EXAM', 'CONCERNS', 'FILE_FORMS', 'POPULATIONS', 'MISTAKES', 'MOST_BOOTSTRAPPED',
-           'EXTRAS', 'say', 'project', 'challenge_here', 'argument_comments', 'command', 'new', 'check_survey', 'data',
-           'scenarios', 'list_weights', 'get_weights', 'value_of', 'changes_of', 'check_recipe', 'check_table',
-           'pick_recipe', 'install', 'remove_others', 'install_model', 'tell_training', 'hand_over', 'check_training',
-           'said_of', 'train', 'train_baseline', 'train_on', 'tell_threshold', 'calibrate', 'ablate', 'pack',
-           'where_to_run', 'test_submission', 'how_to_audit', 'audit', 'read_zip', 'sha12', 'result_row', 'tell_score',
-           'score', 'report', 'clean', 'call', 'build', 'pull', 'runtime_tests', 'test_container', 'interact',
-           'existing', 'NotWritten', 'keep_table', 'remarks', 'kind_of_source', 'Incoming', 'say_unheard', 'take_in',
-           'import_and_tell', 'catalogue_counts', 'import_photos', 'relink', 'import_decisions', 'tell_counts',
-           'Outgoing', 'check_target', 'export_forms', 'export_and_tell', 'export_photos', 'export_camtrap',
-           'catalogue_book', 'tell_book', 'history', 'tell_belief', 'find_matches', 'tell_proposals', 'match_report',
+           'EXTRAS', 'say', 'project', 'challenge_here', 'argument_comments', 'command', 'new', 'check_survey',
+           'meanings_of', 'say_meanings', 'data', 'scenarios', 'list_weights', 'get_weights', 'value_of', 'changes_of',
+           'check_recipe', 'check_table', 'pick_recipe', 'install', 'remove_others', 'install_model', 'tell_training',
+           'hand_over', 'check_training', 'said_of', 'train', 'train_baseline', 'train_whales', 'train_on',
+           'tell_threshold', 'calibrate', 'ablate', 'pack', 'where_to_run', 'test_submission', 'how_to_audit', 'audit',
+           'read_zip', 'sha12', 'result_row', 'tell_score', 'score', 'report', 'clean', 'call', 'build', 'pull',
+           'runtime_tests', 'test_container', 'interact', 'existing', 'NotWritten', 'keep_table', 'remarks',
+           'kind_of_source', 'Incoming', 'say_unheard', 'say_whole', 'take_in', 'import_and_tell', 'catalogue_counts',
+           'import_photos', 'detect', 'relink', 'import_decisions', 'tell_counts', 'Outgoing', 'check_target',
+           'as_cell', 'export_forms', 'export_and_tell', 'export_photos', 'export_camtrap', 'catalogue_book',
+           'tell_book', 'history', 'tell_belief', 'find_matches', 'tell_proposals', 'match_report', 'match_and_tell',
            'match', 'open_for', 'say_groups', 'tell_groups', 'begin_catalogue', 'review_command', 'open_review',
            'needed_for_review', 'review_page', 'review_notebook', 'review', 'start', 'sightings', 'associations',
            'count', 'How', 'toy_submission', 'time_run', 'bench_sandbox', 'bench_rendering', 'tell_bench', 'tell_index',
@@ -97,10 +98,12 @@ def command(
 ):
     "Make a function a subcommand of `whaledo`."
     comments = argument_comments(inspect.getsource(f))
+    numbers = False  # among the arguments: -150 is a longitude, and no option
     for name, p in inspect.signature(f).parameters.items():
         kind = typer.Argument if p.default is p.empty else typer.Option
         f.__annotations__[name] = Annotated[p.annotation, kind(help=comments.get(name))]
-    return of.command(title)(f)
+        numbers = numbers or (p.default is p.empty and p.annotation is float)
+    return of.command(title, context_settings=dict(ignore_unknown_options=numbers))(f)
 
 # %% ../nbs/90_cli.ipynb #0be7d937
 @command
@@ -129,10 +132,28 @@ def check_survey(
         folder, photos=photos and files, labelled=labelled, files=files
     )
     if found.empty:
+        say_meanings(folder, labelled, files)
         print(f"{folder}: no problems found")
     else:
         print(found.to_string(index=False, max_colwidth=100))
     return dict(problems=len(found)), int(len(found) > 0)
+
+# %% ../nbs/90_cli.ipynb #9c448208
+def meanings_of(folder: Path, df) -> dict:  # {viewpoint: Meaning}
+    "What the viewpoints of a survey mean; those that nobody has explained are named."
+    from whaledo.whale.data.viewpoints import meanings_sentence, read_meanings
+
+    found = read_meanings(folder, df.viewpoint.unique())
+    if sentence := meanings_sentence(found, folder):
+        say(sentence)
+    return found
+
+
+def say_meanings(folder: Path, labelled: bool, files: bool):
+    "Name the viewpoints of a survey without problems that nobody has explained."
+    from whaledo.whale.data.survey import load_survey
+
+    meanings_of(folder, load_survey(folder, labelled=labelled, files=files))
 
 # %% ../nbs/90_cli.ipynb #7b454d45
 @command
@@ -156,13 +177,15 @@ def scenarios(
     data_dir: Path = Path("data"),  # to be made
     valid: float = 0.25,  # share of the whales kept out of training
     seed: int = 0,  # of the split
+    masks: bool = False,  # paint over what lies outside the animals' masks (column segmentation)?
 ):
     "Split your own photos by whale: a training folder and an exam."
     from whaledo.whale.data.exam import read_exam
     from whaledo.whale.data.scenarios import lay_out
     from whaledo.whale.data.survey import load_survey
 
-    folder = lay_out(load_survey(survey), data_dir, valid, seed)
+    df = load_survey(survey, masks=masks)
+    folder = lay_out(df, data_dir, valid, seed, meanings_of(survey, df))
     found = read_exam(folder).scenarios
     for s in found:
         queries = f"{s.scenario_id}: {s.kind}, {len(s.queries)} queries"
@@ -342,6 +365,7 @@ def train(
     seed: int = None,  # instead of that of the recipe
     change: str = "",  # other keys of the recipe: "lr=.001 mean=[.5,.5,.5]"
     tracker: str = "",  # follow the run with tensorboard, wandb, mlflow, trackio ...
+    masks: bool = False,  # paint over what lies outside masks, where `scenarios` has not done it
     challenge: str = "whale",  # name of the challenge
 ):
     "Train a model, or finish training it, and put its weights into the submission's folder."
@@ -349,8 +373,7 @@ def train(
     if challenge != "whale":
         return train_baseline(challenge, data_dir, run, seed, epochs)
     said = said_of(change, backbone=backbone or None, epochs=epochs, seed=seed)
-    how = dict(name=check_training(data_dir, recipe), said=said, tracker=tracker)
-    return train_on(data_dir / "train", run, pick_recipe(recipe), pretrained, **how)
+    return train_whales(data_dir, run, recipe, pretrained, said=said, tracker=tracker, masks=masks)
 
 # %% ../nbs/90_cli.ipynb #2e6e4c12
 def train_baseline(name: str, data_dir: Path, run: Path, seed: int, epochs: int) -> dict:
@@ -365,12 +388,21 @@ def train_baseline(name: str, data_dir: Path, run: Path, seed: int, epochs: int)
     return dict(run=str(run), validation=config["validation"])
 
 # %% ../nbs/90_cli.ipynb #4f3ad950
-def train_on(survey: Path, run: Path, recipe, pretrained: str, **how) -> dict:
+def train_whales(data_dir: Path, run: Path, recipe: str, pretrained: str, **how) -> dict:
+    "Train on the training folder of a data folder."
+    name = check_training(data_dir, recipe)
+    return train_on(data_dir / "train", run, pick_recipe(recipe), pretrained, name=name, **how)
+
+
+def train_on(survey: Path, run: Path, recipe, pretrained: str, masks: bool, said: dict, **how) -> dict:
     "Train on a labelled survey folder, and hand the model over."
     from whaledo.whale.data.survey import load_survey
+    from whaledo.whale.data.viewpoints import as_config
     from whaledo.whale.train.training import train
 
-    train(load_survey(survey), run, recipe, pretrained, **how)
+    df = load_survey(survey, masks=masks)
+    said = dict(viewpoints=as_config(meanings_of(survey, df))) | said
+    train(df, run, recipe, pretrained, said=said, **how)
     return hand_over(run)
 
 # %% ../nbs/90_cli.ipynb #cc1eb2c8
@@ -402,9 +434,11 @@ def calibrate(
     check_table(survey)
     from whaledo.whale.data.survey import load_survey
     from whaledo.whale.evaluate.mistakes import calibrate_with_rates
+    from whaledo.whale.model.config import load_config
 
     model = model or project() / "submission_src"
-    found = calibrate_with_rates(model, load_survey(survey), wrong_splits, seed)
+    df = load_survey(survey, masks=load_config(model / "config.json").blank_background)
+    found = calibrate_with_rates(model, df, wrong_splits, seed)
     tell_threshold(model, found["open_set_threshold"], found["posterior"]["errors"])
     return found
 
@@ -790,6 +824,16 @@ def say_unheard(kind: str, said: Incoming):
         if getattr(said, name) != default and name not in heard:
             print(f"--{name} has no effect on a {kind}.", file=sys.stderr)
 
+# %% ../nbs/90_cli.ipynb #f2258d35
+def say_whole(c, kind: str, source: Path):
+    "Say that photos are taken whole, and what else could be done; once for a catalogue."
+    from whaledo.whale.catalogue.store import history
+
+    if kind == "folder" and history(c).empty:
+        say(
+            f"Photos are taken whole; `whaledo detect {source}` finds the animals of frames."
+        )
+
 # %% ../nbs/90_cli.ipynb #364b3763
 def take_in(c, source: Path, who: str, said: Incoming):
     "Import whatever `source` is into an open catalogue; by default the decisions are your account's."
@@ -799,6 +843,7 @@ def take_in(c, source: Path, who: str, said: Incoming):
     who = who or getpass.getuser()
     kind = kind_of_source(source)
     say_unheard(kind, said)
+    say_whole(c, kind, source)
     ways = {
         "COCO file": exchange.import_coco,
         "data frame": exchange.import_frame,
@@ -840,7 +885,7 @@ def import_photos(
     who: str = "",  # your name, for the log; the name of your account
     viewpoint: str = "",  # of all photos of a plain folder: a word such as top, left or fluke
     place: str = "",  # where all photos of a plain folder were taken
-    folders: str = "",  # what the name of a photo's own folder says: whale_id, place or viewpoint
+    folders: str = "",  # what folders say: whale_id, place or viewpoint; or from above, whale_id/viewpoint
     photos: Path = None,  # folder of the photos of a COCO file or data frame
     margin: float = 0.0,  # around boxes of animals, a share of their longer side
     near: str = "ask",  # names that differ by capitals alone: ask, same or different animals
@@ -850,6 +895,25 @@ def import_photos(
     "Take photos, and who they show, into a catalogue; nothing that somebody decided is changed."
     said = Incoming(viewpoint, place, folders, photos, margin, near, species)
     return import_and_tell(source, catalogue, who, said, problems)
+
+# %% ../nbs/90_cli.ipynb #96c662a0
+@command
+def detect(
+    folder: Path,  # photos, also in folders below it
+    file: Path = None,  # JSON to write, for import-photos; detections.json in the folder
+    model: str = "MDV5A",  # a name that MegaDetector knows, or a file of weights
+):
+    "Find the animals in whole photos with MegaDetector (pip install 'whaledo[detect]')."
+    import pandas as pd
+
+    from whaledo.whale.catalogue.detector import detect_animals
+
+    file = file or folder / "detections.json"
+    check_target(file, "coco")
+    left = pd.DataFrame(detect_animals(folder, file, model), columns=["file", "problem", "remedy"])
+    remarks(left)
+    print(f"{file}: written; whaledo import-photos {file} takes its animals in")
+    return dict(file=str(file), left_out=len(left))
 
 # %% ../nbs/90_cli.ipynb #e682b185
 @command
@@ -917,6 +981,11 @@ def check_target(target: Path, form: str):
         )
 
 # %% ../nbs/90_cli.ipynb #b0db5c0b
+def as_cell(value):
+    "Lists and tables within a table, so that anybody can read them again."
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, (list, dict)) else value
+
+# %% ../nbs/90_cli.ipynb #ea2b4b95
 def export_forms(
     said: Outgoing,
 ) -> dict:  # {name: (catalogue, target, photos): writes it}
@@ -924,7 +993,7 @@ def export_forms(
     from whaledo.whale.catalogue import exchange
 
     def wildlife(c, target, df):
-        write_csv(target, exchange.export_wildlife(c, df))
+        write_csv(target, exchange.export_wildlife(c, df).map(as_cell))
 
     def decisions(c, target, df):
         exchange.export_decisions(c, target)
@@ -941,9 +1010,9 @@ def export_forms(
 # %% ../nbs/90_cli.ipynb #b218661a
 def export_and_tell(
     target: Path, catalogue: Path, form: str, said: Outgoing, only: tuple
-) -> dict:  # target
+) -> dict:  # target, left_out
     "Write a catalogue, or the photos of a place, of days, of an import and of animals."
-    from whaledo.whale.catalogue.exchange import Selection, select_photos
+    from whaledo.whale.catalogue.exchange import Selection, not_held, select_photos
 
     forms = export_forms(said)
     if form not in forms:
@@ -953,9 +1022,12 @@ def export_and_tell(
     wanted = tuple(filter(None, (a.strip() for a in animals.split(","))))
     only = Selection(*rest, wanted)
     with existing(catalogue) as c:
-        forms[form](c, target, select_photos(c, only) if any(only) else None)
+        df = select_photos(c, only) if any(only) else None
+        forms[form](c, target, df)
+        left = not_held(c, form, df)
+    remarks(left)
     print(f"{target}: written")
-    return dict(target=str(target))
+    return dict(target=str(target), left_out=left.problem.tolist())
 
 # %% ../nbs/90_cli.ipynb #f0405ea0
 @command
@@ -1066,11 +1138,10 @@ def tell_belief(c):
     )
 
 # %% ../nbs/90_cli.ipynb #74ae9451
-def find_matches(c, model: Path, viewpoints, days, place, known_share):
-    "Proposals for the new photos of an open catalogue: one row each."
+def find_matches(c, model: Path, known_share, **how):
+    "Proposals for the new photos of an open catalogue: one row each; how: as for `compare`."
     from whaledo.whale.catalogue.proposals import match
 
-    how = dict(viewpoints=viewpoints, days=days, place=place)
     found = match(c, model, known_share=known_share, **how)
     tell_belief(c)
     return found
@@ -1095,6 +1166,16 @@ def match_report(
     keep_table(table, found)
     return dict(photos=len(found), proposals=proposals)
 
+# %% ../nbs/90_cli.ipynb #a6f0c1d2
+def match_and_tell(source: Path, catalogue: Path, who: str, table: Path | None, **said) -> dict:
+    "Take new photos in, compare them, and say what is proposed; said: the other options of `match`."
+    incoming = {name: said.pop(name) for name in Incoming._fields if name in said}
+    place = said.pop("only_place")
+    with open_for(source, catalogue) as c:
+        remarks(take_in(c, source, who, Incoming(**incoming)))
+        found = find_matches(c, place=place, **said)
+    return match_report(catalogue, found, table)
+
 # %% ../nbs/90_cli.ipynb #2651379b
 @command
 def match(
@@ -1105,6 +1186,8 @@ def match(
     viewpoint: str = "",  # of all new photos of a plain folder: a word such as top, left or fluke
     place: str = "",  # where all new photos of a plain folder were taken
     photos: Path = None,  # folder of the photos of a COCO file or data frame
+    near: str = "ask",  # names that differ by capitals alone: ask, same or different animals
+    masks: bool = None,  # paint over what lies outside animals' masks? as trained
     viewpoints: str = None,  # compare the same viewpoint (same) or all (any); as trained
     days: float = None,  # compare only photos taken so many days apart, at most
     only_place: str = None,  # compare only photos of this place
@@ -1112,10 +1195,7 @@ def match(
     table: Path = None,  # CSV for the proposals
 ):
     "Propose for each new photo a known whale, another new photo, or a new whale, with probabilities."
-    with open_for(source, catalogue) as c:
-        remarks(take_in(c, source, who, Incoming(viewpoint, place, photos=photos)))
-        found = find_matches(c, model, viewpoints, days, only_place, known_share)
-    return match_report(catalogue, found, table)
+    return match_and_tell(**locals())
 
 # %% ../nbs/90_cli.ipynb #732c1aaf
 @contextmanager
@@ -1792,6 +1872,7 @@ EXTRAS = dict(  # packages that a plain installation leaves out, by the name of 
     train=["pytorch_metric_learning", "accelerate"],
     review=["anywidget", "jupyterlab", "ipywidgets", "traitlets", "voila"],
     scale=["onnx", "onnxruntime"],
+    detect=["megadetector"],
 )
 
 

@@ -25,9 +25,15 @@ from whaledo.files import (
     write_csv,
     write_json,
 )
-from .exchange import files_now, species_of
+from .exchange import files_now, not_held, species_of
 from .store import Remark, photos
-from ..data.words import offsets, read_offset, safe_name, unique_paths
+from whaledo.whale.data.words import (
+    offsets,
+    read_offset,
+    safe_name,
+    unique_paths,
+    whole_minutes,
+)
 
 # %% ../../../whale_nbs/46_camtrap_dp.ipynb #b2899bb4
 class Deployment(NamedTuple):
@@ -191,7 +197,7 @@ def export_camtrap(
             link_or_copy(frame, new / path)
         _write_package(new, where, species, df)
     return pd.DataFrame(
-        [*remarks, *_not_held(df)], columns=["file", "problem", "remedy"]
+        [*remarks, *_not_held(catalogue, df)], columns=["file", "problem", "remedy"]
     )
 
 # %% ../../../whale_nbs/46_camtrap_dp.ipynb #cb4a7234
@@ -213,17 +219,10 @@ def _write_package(folder: Path, where, species, df):
     write_json(folder / "datapackage.json", _description(where, species, df))
 
 # %% ../../../whale_nbs/46_camtrap_dp.ipynb #c2a12fe6
-def _not_held(df):
-    "Remarks on what a package has no column for."
-    if (df.viewpoint != "").any():
-        yield Remark(
-            "observations.csv",
-            "has no column for the viewpoint",
-            "export a survey, too, if it matters",
-        )
-    if df.file.map(lambda f: bool(split_box(f)[1] and split_box(f)[1].angle)).any():
-        yield Remark(
-            "observations.csv",
-            "has no column for the angle of a box",
-            "export a survey, too, if it matters",
-        )
+def _not_held(catalogue, df):
+    "Remarks on what a package has no column for, and on what it asks for that nobody said."
+    yield from not_held(catalogue, "camtrap", df).itertuples(index=False)
+    short = df[whole_minutes(df.taken_at)]
+    if len(short):
+        problem = f"asks for seconds, which {len(short):,} photos do not have"
+        yield Remark("observations.csv", problem, "written as :00, export a survey, too, if it matters")

@@ -78,7 +78,7 @@ from whaledo.whale.catalogue.store import (
 from ..data.demo import demo_survey
 from ..data.figures import open_photo
 from ..data.survey import load_survey
-from ..model.config import ModelConfig
+from ..model.config import ModelConfig, is_mirrored, is_turned
 
 # %% ../../../whale_nbs/44_match_review.ipynb #103db8c1
 # of the pretended probability: how fast it rises with the similarity, and where it is one half
@@ -700,11 +700,10 @@ def _keep(file, data):
 # %% ../../../whale_nbs/44_match_review.ipynb #c2776462
 def _as_photo(heat, photo, config):
     "A heat map back from how the model saw the photo, which it may have turned or mirrored."
-    if config.portrait and photo.width > photo.height:
-        return np.rot90(heat, 1 if photo.viewpoint == "left" else -1)
-    if config.mirror_left and photo.viewpoint == "left":
-        return heat[:, ::-1]
-    return heat
+    mirrored = is_mirrored(photo.viewpoint, config)
+    if is_turned(photo.viewpoint, config) and photo.width > photo.height:
+        return np.rot90(heat, 1 if mirrored else -1)
+    return heat[:, ::-1] if config.mirror_left and mirrored else heat
 
 # %% ../../../whale_nbs/44_match_review.ipynb #601bc732
 def _overlay_size(photo):

@@ -13,6 +13,7 @@ import hashlib
 import io
 import json
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -25,7 +26,8 @@ from scipy.special import expit
 from tqdm.auto import tqdm
 
 # %% ../../../whale_nbs/42_search.ipynb #dd8e25d4
-from ...files import InputError
+from ...files import InputError, with_mask
+from .exchange import outlines
 from .photo_files import checked_names, find_nearby
 from whaledo.whale.catalogue.store import (
     FACTS,
@@ -43,6 +45,7 @@ from whaledo.whale.catalogue.store import (
     vectors,
     without_vectors,
 )
+from ..data.viewpoints import with_new_words
 
 # %% ../../../whale_nbs/42_search.ipynb #1803fcd9
 from whaledo.whale.catalogue.vector_index import (
@@ -66,7 +69,16 @@ from whaledo.whale.evaluate.posterior import (
 )
 
 # %% ../../../whale_nbs/42_search.ipynb #ae90bc8e
-from ..model.config import FORMER_KEYS, InferenceError, ModelConfig
+from whaledo.whale.model.config import (
+    FORMER_KEYS,
+    InferenceError,
+    ModelConfig,
+    group_of,
+    is_mirrored,
+    is_turned,
+)
+
+# %% ../../../whale_nbs/42_search.ipynb #df2c8222
 from whaledo.whale.model.inference import (
     Points,
     Views,
@@ -96,7 +108,19 @@ def _looks(config):
         values["interpolation"] = config.interpolation
     if config.local_cells:  # of which the first version kept all
         values["local_cells"] = config.local_cells
-    return json.dumps(values, sort_keys=True)
+    return json.dumps(values | _unusual_views(config), sort_keys=True)
+
+
+def _unusual_views(config):
+    "What shapes a photo that the first version did not know; {} where its one rule for viewpoints holds."
+    words = {
+        v: dict(mirrored=is_mirrored(v, config), turned=is_turned(v, config)) for v in config.viewpoints
+    }
+    plain = config.replace(viewpoints={})
+    odd = {
+        v: w for v, w in words.items() if w != dict(mirrored=is_mirrored(v, plain), turned=config.portrait)
+    }
+    return (dict(viewpoints=odd) if odd else {}) | (dict(blank=True) if config.blank_background else {})
 
 # %% ../../../whale_nbs/42_search.ipynb #547872c0
 def model_name(
@@ -120,18 +144,25 @@ class OpenModel(NamedTuple):
 def open_model(
     folder,  # weights.safetensors and config.json; InputError when one is missing or does not fit
     device="cpu",
+    masks: bool = None,  # paint over the background of animals that have masks? None: as trained
 ) -> OpenModel:
     "Load a model; InputError when its posterior is damaged."
     try:
         models = load_models(folder, device)
     except InferenceError as e:
         raise InputError(str(e)) from None
-    posterior = models[0].config.posterior
-    if posterior and not is_whole(posterior):
+    if masks is not None:
+        models = [m._replace(config=m.config.replace(blank_background=masks)) for m in models]
+    _check_posterior(folder, models[0].config)
+    return OpenModel(model_name(folder, models[0].config), models)
+
+# %% ../../../whale_nbs/42_search.ipynb #ed19a8bc
+def _check_posterior(folder, config):
+    "InputError for a model whose probabilities cannot be worked out."
+    if config.posterior and not is_whole(config.posterior):
         raise InputError(
             f"{Path(folder) / 'config.json'}: its `posterior` is damaged; run `whaledo calibrate` again."
         )
-    return OpenModel(model_name(folder, models[0].config), models)
 
 # %% ../../../whale_nbs/42_search.ipynb #75301a7a
 def view_names(
@@ -150,16 +181,20 @@ def _as_bytes(ids, view):
     return {i: v.numpy().tobytes() for i, v in zip(ids, view)}
 
 # %% ../../../whale_nbs/42_search.ipynb #4c8a0fd7
-def _photos_now(catalogue, ids):
-    "Rows of `photos`, with '' as the file of those that no file holds any more."
+def _photos_now(catalogue, ids, config):
+    "Rows of `photos`, with '' as the file of those that no file holds any more; with masks, if they count."
     df = photos(catalogue, ids)
-    return df.assign(file=df.photo_id.map(held_files(catalogue, ids)).fillna(""))
+    files = df.photo_id.map(held_files(catalogue, ids)).fillna("")
+    if config.blank_background:
+        masks = outlines(catalogue, ids)
+        files = [with_mask(f, masks.get(i)) if f else f for f, i in zip(files, df.photo_id)]
+    return df.assign(file=files)
 
 # %% ../../../whale_nbs/42_search.ipynb #89ca814f
 def _embed_some(catalogue, model, models, ids, options):
     "Embed photos and keep what was found; how many could not be read."
     config = models[0].config
-    df = _photos_now(catalogue, ids)
+    df = _photos_now(catalogue, ids, config)
     local = uses_local_descriptors(config)
     found = embed_models(df.file, df.viewpoint, models, local, **options)
     fine = ~np.isnan(found.vectors).any(axis=1)
@@ -232,9 +267,10 @@ def catalogue_index(
 class Filters:
     "Which photos may be compared with a query."
 
-    viewpoints: str = "any"  # or 'same'
+    viewpoints: str = "any"  # or 'same', or 'group'
     days: float = None  # farthest apart; None: any
     place: str = None  # on both sides; None: any
+    group: Callable = str  # viewpoint -> group, for 'group'
 
 
 class Pool(NamedTuple):
@@ -270,8 +306,9 @@ def allowed_for(
 ) -> np.ndarray:  # bool
     "Which photos some queries may be compared with."
     ok = at_place(photos, filters.place)
-    if filters.viewpoints == "same" and viewpoint:
-        ok &= photos.viewpoint.isin([viewpoint, ""]).to_numpy()
+    if filters.viewpoints != "any" and viewpoint:
+        alike = {v for v in photos.viewpoint.unique() if filters.group(v) == filters.group(viewpoint)}
+        ok &= photos.viewpoint.isin([*alike, ""]).to_numpy()
     if filters.days is not None and pd.notna(day):
         far = (photos.day - day).abs() > pd.Timedelta(days=filters.days)
         ok &= ~far.to_numpy()
@@ -376,7 +413,9 @@ def _compare_views(views, i, others):
 def _keypoints_name(name, config, matcher):
     "The name under which keypoints are kept: all that shapes them."
     how = (name, config.keypoints, matcher.size, config.portrait, config.mirror_left)
-    return "keypoints:" + ":".join(map(str, how))
+    odd = _unusual_views(config)
+    more = [json.dumps(odd, sort_keys=True)] if odd else []
+    return "keypoints:" + ":".join(map(str, [*how, *more]))
 
 # %% ../../../whale_nbs/42_search.ipynb #cbe30659
 def _packed(k: Keypoints) -> bytes:
@@ -400,7 +439,7 @@ def _stored_points(catalogue, config, name, matcher, ids):
     kept = read_blobs(catalogue, key, ids)
     lacking = [i for i in ids if i not in kept]
     if lacking:
-        now = _photos_now(catalogue, lacking).set_index("photo_id")
+        now = _photos_now(catalogue, lacking, config).set_index("photo_id")
         find = keypoint_fn(now, config, matcher)
         new = {i: _packed(find(i)) for i in lacking}
         add_blobs(catalogue, key, {i: k for i, k in new.items() if now.file[i]})
@@ -522,6 +561,27 @@ def _keep_matches(catalogue, model, loaded, pool, lists, k):
             replace_matches(catalogue, model, rows)
             bar.update(len(queries))
 
+# %% ../../../whale_nbs/42_search.ipynb #d61c96a0
+def _say_new_words(catalogue, known, now):
+    "Name the viewpoints that a model has not met, on stderr."
+    new = [f"{v!r} (as {now[v]['group']})" for v in now if v not in known]
+    if new:
+        print(
+            f"{catalogue.file}: the model has not met the viewpoints {', '.join(new)}: by their "
+            "words they are compared within these groups; `viewpoints` of its config.json says it otherwise.",
+            file=sys.stderr,
+        )
+
+
+def _with_words_of(catalogue, members):
+    "Members of a model that know all viewpoints of a catalogue; earlier versions know none, and stay so."
+    known = members[0].config.viewpoints
+    if not known:
+        return members
+    now = with_new_words(known, photo_facts(catalogue).viewpoint.unique())
+    _say_new_words(catalogue, known, now)
+    return [m._replace(config=m.config.replace(viewpoints=now)) for m in members]
+
 # %% ../../../whale_nbs/42_search.ipynb #3d476a6f
 def _filters(config, viewpoints, days, place):
     "Filters as they were asked for, or as the model was trained for."
@@ -529,7 +589,10 @@ def _filters(config, viewpoints, days, place):
         raise InputError(f"viewpoints={viewpoints!r} is unknown; give 'same' or 'any'.")
     if days is not None and not days >= 0:
         raise InputError(f"days={days:g} is no time apart; give 0 or more.")
-    usual = "same" if config.flank_as_identity else "any"
+    groups = {group_of(v, config) for v in config.viewpoints}
+    if viewpoints is None and len(groups) > 1:
+        return Filters("group", days, place, partial(group_of, config=config))
+    usual = "same" if config.flank_as_identity and not groups else "any"
     return Filters(viewpoints or usual, days, place)
 
 # %% ../../../whale_nbs/42_search.ipynb #fe019b97
@@ -576,9 +639,8 @@ def no_probabilities(
 # %% ../../../whale_nbs/42_search.ipynb #144a5705
 def _note(catalogue, model, queries, searched, filters, found):
     "Write down what was compared, and how."
-    how = ", ".join(
-        f"{k} {'any' if v is None else v}" for k, v in vars(filters).items()
-    )
+    said = dict(viewpoints=filters.viewpoints, days=filters.days, place=filters.place)
+    how = ", ".join(f"{k} {'any' if v is None else v}" for k, v in said.items())
     text = f"{len(queries):,} photos compared with {searched:,}; {how}"
     decide(catalogue, "note", WHO, model=model, text=text, found=found)
 
@@ -591,11 +653,13 @@ def compare(
     viewpoints: str = None,  # 'same' or 'any'; by default what the model was trained for
     days: float = None,  # only photos taken within so many days
     place: str = None,  # only photos of this place, on both sides
+    masks: bool = None,  # paint over the background of animals that have masks? None: as trained
     batch: int = 256,  # photos that are embedded before they are kept
     **options,  # device, workers: as for `embed_photos`
 ) -> str:  # name of the model, by which the candidates can be had
     "Compare new photos with the catalogue and with each other, and keep the candidates."
-    model, members = open_model(model_folder, options.get("device", "cpu"))
+    model, members = open_model(model_folder, options.get("device", "cpu"), masks)
+    members = _with_words_of(catalogue, members)
     filters = _filters(members[0].config, viewpoints, days, place)
     embed_new(catalogue, model, members, batch, **options)
     _search_and_keep(catalogue, model, members[0], photo_ids, k, filters)

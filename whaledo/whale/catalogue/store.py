@@ -5,17 +5,18 @@
 # %% auto #0
 __all__ = ['VERSION', 'PHOTO_TABLES', 'SINCE_2', 'MODEL_TABLES', 'LOG', 'GUARD', 'GUARDED', 'DERIVED', 'KEYS', 'BY_WHALE',
            'COMPLAINTS', 'NEW', 'FACTS', 'KINDS', 'ANY_MAY', 'DECIDE_WHALE', 'TAKE_WHALE', 'SET_FACT', 'NOT_THIS',
-           'EFFECTS', 'LIST', 'LATEST', 'READ_FACT', 'FIRST_NAMED', 'OWN', 'SAME', 'KNOWN', 'ADD_PHOTO', 'ADD_NAME',
-           'WHERE_NOW', 'NAMES_SAID', 'NEAR_NAMES', 'OPEN', 'FACTS_OF_ALL', 'TAKE_IN', 'FACTS_NOW', 'OF_PHOTOS',
-           'FACT_COLUMNS', 'PHOTO_COLUMNS', 'NAME_COLUMNS', 'FILES', 'SENTENCES', 'HISTORY', 'COLUMNS', 'NOTES_OF',
-           'MATCH_COLUMNS', 'MATCH_TYPES', 'MATCHES', 'ASKED', 'AMONG', 'WHO', 'plain_errors', 'Catalogue', 'writing',
-           'apply_decision', 'append_decision', 'rebuild', 'whales_after', 'whale_of', 'whale_exists', 'first_named',
-           'plain', 'decide', 'undo', 'Foreign', 'take_over', 'absolute_path', 'kept_path', 'seen_at', 'known_files',
-           'KnownContents', 'known_contents', 'Remark', 'check_near', 'Decided', 'TakenIn', 'Told', 'take_in',
-           'photo_facts', 'photos', 'names', 'PhotoFiles', 'photo_files', 'held_files', 'photos_of', 'still_undecided',
-           'rejections', 'decision_sentence', 'history', 'Decision', 'own_decisions', 'notes', 'notes_of', 'skipped',
-           'without_vectors', 'Embedded', 'embedded', 'add_blobs', 'read_blobs', 'add_vectors', 'vectors',
-           'replace_matches', 'matches', 'noted_models', 'models', 'latest_model', 'last_noted', 'animals_known']
+           'SPLIT', 'EFFECTS', 'LIST', 'LATEST', 'READ_FACT', 'FIRST_NAMED', 'OWN', 'SAME', 'KNOWN', 'ADD_PHOTO',
+           'ADD_NAME', 'WHERE_NOW', 'NAMES_SAID', 'NEAR_NAMES', 'OPEN', 'FACTS_OF_ALL', 'TAKE_IN', 'VIEWS_SAID',
+           'FACTS_NOW', 'OF_PHOTOS', 'FACT_COLUMNS', 'PHOTO_COLUMNS', 'NAME_COLUMNS', 'FILES', 'SENTENCES', 'HISTORY',
+           'COLUMNS', 'NOTES_OF', 'MATCH_COLUMNS', 'MATCH_TYPES', 'MATCHES', 'ASKED', 'AMONG', 'WHO', 'plain_errors',
+           'Catalogue', 'writing', 'apply_decision', 'append_decision', 'rebuild', 'whales_after', 'whale_of',
+           'whale_exists', 'first_named', 'plain', 'decide', 'undo', 'Foreign', 'take_over', 'absolute_path',
+           'kept_path', 'seen_at', 'known_files', 'KnownContents', 'known_contents', 'Remark', 'check_near', 'Decided',
+           'TakenIn', 'Told', 'Before', 'take_in', 'photo_facts', 'photos', 'names', 'PhotoFiles', 'photo_files',
+           'held_files', 'photos_of', 'still_undecided', 'rejections', 'decision_sentence', 'history', 'Decision',
+           'own_decisions', 'notes', 'notes_of', 'skipped', 'without_vectors', 'Embedded', 'embedded', 'add_blobs',
+           'read_blobs', 'add_vectors', 'vectors', 'replace_matches', 'matches', 'noted_models', 'models',
+           'latest_model', 'last_noted', 'animals_known']
 
 # %% ../../../whale_nbs/40_catalogue.ipynb #cc83524a
 import contextlib
@@ -32,6 +33,7 @@ import pandas as pd
 
 # %% ../../../whale_nbs/40_catalogue.ipynb #10771f45
 from ...files import InputError, holds, plain_os_errors
+from ..data.viewpoints import near_viewpoint
 from whaledo.whale.data.words import (
     as_datetimes,
     is_nobody,
@@ -402,12 +404,14 @@ def _do_merge(db, p):
         )
 
 # %% ../../../whale_nbs/40_catalogue.ipynb #9dcc0370
+SPLIT = """INSERT INTO state(photo_id, whale, decided) VALUES(?1, ?2, 1) ON CONFLICT(photo_id)
+    DO UPDATE SET whale = excluded.whale, decided = 1
+    WHERE state.whale = ?3 OR (state.whale IS NULL AND state.decided IS NULL)"""
+
+
 def _do_split(db, p):
-    for i in p["photo_ids"]:
-        db.execute(
-            "UPDATE state SET whale = ? WHERE photo_id = ? AND whale = ?",
-            (p["new"], i, p["whale"]),
-        )
+    "Its photos show `new`, also where what made them `whale` was taken back."
+    db.executemany(SPLIT, ((i, p["new"], p["whale"]) for i in p["photo_ids"]))
 
 # %% ../../../whale_nbs/40_catalogue.ipynb #5e9cf5ff
 def _do_describe(db, p):
@@ -1212,6 +1216,39 @@ def _compare_with_decisions(db, rows, near):
     whales, disputed = _take_whales(db, rows)
     return Told(whales, [*remarks, *disputed, *_differences(db, rows)])
 
+# %% ../../../whale_nbs/40_catalogue.ipynb #3255e5a9
+VIEWS_SAID = (
+    """SELECT DISTINCT coalesce(s.viewpoint, p.viewpoint) FROM photos p LEFT JOIN state s USING(photo_id)"""
+)
+
+
+class Before(NamedTuple):
+    "What a catalogue knew before an import."
+
+    paths: dict  # {hash: path} of its photos
+    views: set  # its viewpoints
+
+
+def _before(db):
+    "Before, of a catalogue as it is."
+    paths = dict(db.execute("SELECT hash, path FROM photos"))
+    return Before(paths, {v for (v,) in db.execute(VIEWS_SAID)})
+
+# %% ../../../whale_nbs/40_catalogue.ipynb #a7b1cfe1
+def _near_viewpoints(known, rows):
+    "Remarks on viewpoints that may be another one, spelt otherwise; known: words of the catalogue."
+    words = [*dict.fromkeys([*sorted(known), *rows.viewpoint])]
+    first = rows.drop_duplicates("viewpoint").set_index("viewpoint").path
+    out = []
+    for n, word in enumerate(words):
+        other = near_viewpoint(word, words[:n]) if word and word in first.index else ""
+        if other and word not in known:
+            problem = f"has viewpoint {word!r}, and there is {other!r}"
+            out.append(
+                Remark(first[word], problem, "taken for another one; describe it, or correct the table")
+            )
+    return out
+
 # %% ../../../whale_nbs/40_catalogue.ipynb #066cf17c
 def take_in(
     catalogue,  # an open Catalogue
@@ -1225,14 +1262,14 @@ def take_in(
     check_near(near)
     rows = rows.astype(object)  # quicker, row by row
     with writing(catalogue) as db:
-        known = dict(db.execute("SELECT hash, path FROM photos"))
+        before = _before(db)
         _add_rows(catalogue, db, rows)
         told = _compare_with_decisions(db, rows, near)
         about |= _about(rows, told)
         append_decision(db, who, "import", about)
         apply_decision(db, "import", about)
-    new = len({*rows.hash} - {*known})
-    return TakenIn(new, [*told.remarks, *_doubles(rows, known), *_undated(rows)])
+    other = [*_near_viewpoints(before.views, rows), *_doubles(rows, before.paths), *_undated(rows)]
+    return TakenIn(len({*rows.hash} - {*before.paths}), [*told.remarks, *other])
 
 # %% ../../../whale_nbs/40_catalogue.ipynb #2df06675
 FACTS_NOW = """SELECT photo_id, coalesce(s.whale, '') AS whale_id,

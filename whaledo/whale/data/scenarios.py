@@ -10,7 +10,7 @@ __all__ = ['ROLES', 'OFFICIAL_LIKE', 'LAYOUT', 'SHOWN', 'Split', 'cut', 'deal', 
            'same_view_scenarios', 'cross_view_scenarios', 'standard_scenarios', 'scenario_sizes', 'scenario_table',
            'view_and_year', 'draw_counts', 'plot_scenarios', 'sized_scenario', 'official_like_scenarios',
            'write_scenario', 'scenario_paths', 'write_layout_tables', 'flat_paths', 'place_photos', 'layout_folder',
-           'write_scenarios', 'exam_scenarios', 'lay_out']
+           'write_scenarios', 'exam_scenarios', 'lay_out', 'write_training_folder']
 
 # %% ../../../whale_nbs/05_scenarios.ipynb #fa09b186
 import os
@@ -28,7 +28,8 @@ import seaborn as sns
 from ...files import InputError, atomic_folder, link_or_copy, write_json
 from ...provenance import MARKER, made_by
 from .figures import BLUE, GREEN, ORANGE
-from .survey import write_metadata
+from .survey import BOX_COLUMNS, MASK_COLUMN, write_metadata
+from .viewpoints import write_meanings
 from .words import safe_name, unique_paths
 
 # %% ../../../whale_nbs/05_scenarios.ipynb #02d2c08c
@@ -592,10 +593,11 @@ def write_layout_tables(
 # %% ../../../whale_nbs/05_scenarios.ipynb #6e8f609f
 def flat_paths(
     df,  # survey
-) -> pd.DataFrame:  # the same photos, each under its id in `images/`
+) -> pd.DataFrame:  # the same photos, each under its id in `images/`; what was cut out has no box any more
     "Paths of the competition layout."
     names = zip(df.image_id, df.path)
     paths = [f"images/{safe_name(i)}{Path(p).suffix.lower()}" for i, p in names]
+    df = df.drop(columns=[*BOX_COLUMNS, MASK_COLUMN], errors="ignore")
     return df.assign(path=unique_paths(paths))
 
 # %% ../../../whale_nbs/05_scenarios.ipynb #e9c6818e
@@ -663,6 +665,7 @@ def lay_out(
     data_dir,  # InputError when it holds something
     valid: float = 0.25,  # share of the whales that is kept out of training
     seed: int = 0,  # of the split and of the scenarios
+    meanings: dict = None,  # of `read_meanings`, kept with the training folder
 ) -> Path:  # the data folder
     "Turn a survey into a data folder: `train/`, the scenarios of the other whales, and their labels."
     if made_by(data_dir):
@@ -673,8 +676,20 @@ def lay_out(
     scenarios = exam_scenarios(split.valid, seed)
     with atomic_folder(data_dir) as new:
         write_scenarios(split.valid, scenarios, new)
-        train = flat_paths(split.train)
-        place_photos(train, new / "train")
-        write_metadata(train, new / "train" / "metadata.csv")
+        write_training_folder(split.train, new / "train", meanings)
         write_json(new / MARKER, dict(made_by="whaledo scenarios"))
     return Path(data_dir)
+
+# %% ../../../whale_nbs/05_scenarios.ipynb #fe272ddf
+def write_training_folder(
+    df,  # labelled survey to train on
+    folder: Path,
+    meanings: dict = None,  # see `lay_out`
+) -> None:
+    "A survey whose photos are the animals themselves."
+    train = flat_paths(df)
+    place_photos(train, folder)
+    write_metadata(train, folder / "metadata.csv")
+    used = {*train.viewpoint}
+    if meanings:
+        write_meanings({v: m for v, m in meanings.items() if v in used}, folder)

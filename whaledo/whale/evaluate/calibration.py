@@ -54,6 +54,7 @@ from whaledo.whale.model.config import (
     InferenceError,
     ModelConfig,
     RankingConfig,
+    group_of,
     read_json,
     renamed,
 )
@@ -775,14 +776,13 @@ def all_similarities(
 def log_odds_of(
     features: Features,  # of `extract_features`
     df,  # survey
-    ranking: ModelConfig,  # uses flank_as_identity, and see `all_similarities`
+    ranking: ModelConfig,  # uses viewpoints and flank_as_identity, and see `all_similarities`
     calibration: dict,  # of pairs
-) -> np.ndarray:  # (photos, photos) as `pair_log_odds`; -inf too where flanks are not compared
+) -> np.ndarray:  # (photos, photos) as `pair_log_odds`; -inf too where viewpoints are not compared
     "Log-odds of all pairs of a survey, as a catalogue would compare them."
     u = pair_log_odds(all_similarities(features, df, ranking), calibration)
-    if ranking.flank_as_identity:
-        view = df.viewpoint.to_numpy(object)
-        u[view[:, None] != view[None]] = -np.inf
+    group = np.array([group_of(v, ranking) for v in df.viewpoint], object)
+    u[group[:, None] != group[None]] = -np.inf
     return u
 
 # %% ../../../whale_nbs/22_calibration.ipynb #a7b2dc82

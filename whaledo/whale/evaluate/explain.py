@@ -29,7 +29,7 @@ from ...metrics import COLUMNS
 from ..data.exam import Exam
 from ..data.figures import GREEN, VERMILION
 from .errors import query_table, ranked_rows, worst
-from ..model.config import ModelConfig
+from ..model.config import ModelConfig, is_turned
 from whaledo.whale.model.inference import (
     EmbeddingNet,
     LoadedModel,
@@ -241,14 +241,14 @@ def keypoint_lines(
 
 # %% ../../../whale_nbs/23_seeing_why.ipynb #a0d65718
 def drawn_size(
-    photo,  # survey row: height, width
-    config: ModelConfig,  # uses portrait
+    photo,  # survey row: height, width, viewpoint
+    config: ModelConfig,  # uses portrait and viewpoints
     pixels: int = 400,  # long side
 ) -> tuple:  # height, width in the photo's own proportions, once it is turned
     "The size at which a photo is drawn."
     height = photo.height
     width = photo.width
-    if config.portrait:
+    if is_turned(getattr(photo, "viewpoint", ""), config):
         height = max(photo.height, photo.width)
         width = min(photo.height, photo.width)
     scale = pixels / max(height, width)

@@ -13,6 +13,7 @@ import math
 from dataclasses import dataclass
 from typing import NamedTuple, Optional
 
+import pandas as pd
 import torch
 from pytorch_metric_learning.distances import BaseDistance
 from pytorch_metric_learning.losses import (
@@ -211,12 +212,14 @@ def input_shape(
     df,  # survey: uses height and width
     pixels: int,  # about how many pixels the network should see
     multiple: int = 32,  # pixels: what the sides are multiples of
+    turned=None,  # bool a photo: may it be turned? None: all may
 ) -> InputShape:
     "The input's shape after the photos' own."
+    turned = pd.Series(True, df.index) if turned is None else turned
     sides = df[["height", "width"]]
     long = sides.max(axis=1) / sides.min(axis=1)
-    portrait = bool(long.median() > 2)
-    ratio = long.median() if portrait else (df.height / df.width).median()
+    portrait = bool(long[turned].median() > 2)
+    ratio = (df.height / df.width).mask(turned & portrait, long).median()
     sides = [math.sqrt(pixels * r) for r in (ratio, 1 / ratio)]
     size = [max(multiple, multiple * round(side / multiple)) for side in sides]
     return InputShape(size, portrait)
