@@ -177,3 +177,12 @@ def test_quick_commands_run_in_the_order_of_the_page(page, survey, tmp_path, mon
             shutil.copytree(survey, tmp_path/words[2]/"known-photos")
             monkeypatch.chdir(tmp_path/words[2])
     assert {*ran} == QUICK[page]
+
+
+def test_the_citation_is_of_this_version():
+    "cffconvert --validate refuses a reference of type `dataset`: there it is called `data` (CFF 1.2.0)."
+    yaml = pytest.importorskip("yaml")
+    cited = yaml.safe_load((ROOT/"CITATION.cff").read_text())
+    settings = SETTINGS["DEFAULT"]
+    assert str(cited["version"]) == settings["version"] and cited["repository-code"] == settings["git_url"]
+    assert [r["type"] for r in cited["references"]] == ["data"]

@@ -1364,7 +1364,7 @@ def _keep_associations(found, table, picture):
     from whaledo.whale.catalogue.associations import plot_associations
 
     if table:
-        keep_table(found.pairs, table)
+        keep_table(table, found.pairs)
     if picture:
         with atomic_path(picture) as new:
             plot_associations(found).savefig(new, dpi=150)
