@@ -78,6 +78,7 @@ from whaledo.whale.catalogue.store import (
 from ..data.demo import demo_survey
 from ..data.figures import open_photo
 from ..data.survey import load_survey
+from ..data.viewpoints import with_new_words
 from ..model.config import ModelConfig, is_mirrored, is_turned
 
 # %% ../../../whale_nbs/44_match_review.ipynb #103db8c1
@@ -741,6 +742,8 @@ def heat_maps(
     from whaledo.whale.evaluate.explain import heat_map, look, views
     from whaledo.whale.model.inference import read_photo
 
+    if config.viewpoints:  # words that it has not met mean here what they mean to `match`
+        config = config.replace(viewpoints=with_new_words(config.viewpoints, [a.viewpoint, b.viewpoint]))
     seen = [read_photo(p.file, p.viewpoint, config) for p in (a, b)]
     vectors = [look(model, views(s, config))[0] for s in seen]
     maps = [
