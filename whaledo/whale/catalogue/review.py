@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['STEEP', 'HALF', 'PLACES', 'PAIR', 'PRETENDED', 'TEMPORARY', 'FILTERS', 'serial', 'ACTIONS', 'ABOUT_PHOTOS', 'AGAIN',
-           'SIZES', 'STATIC', 'TASKS', 'pretend_matches', 'demo_catalogue', 'Review', 'refresh', 'show_first', 'start',
-           'facts', 'suggestions', 'midnight', 'daily_counts', 'proposal', 'view_state', 'same', 'new', 'different',
-           'skip', 'undo_last', 'merge', 'split', 'note', 'choose', 'known_share', 'believe_share', 'dispatch',
+           'SIZES', 'STATIC', 'TASKS', 'pretend_matches', 'demo_catalogue', 'Review', 'known_share', 'refresh',
+           'show_first', 'start', 'facts', 'suggestions', 'midnight', 'daily_counts', 'proposal', 'view_state', 'same',
+           'new', 'different', 'skip', 'undo_last', 'merge', 'split', 'note', 'choose', 'believe_share', 'dispatch',
            'picture', 'thumbnail', 'overlay', 'heat_maps', 'ReviewTable', 'read_message', 'review', 'crowd']
 
 # %% ../../../whale_nbs/44_match_review.ipynb #8e014436
@@ -213,6 +213,14 @@ def _queue(r, as_matched):
         return df
     later = df.photo_id.isin(skipped(r.catalogue))
     return df[later if show == "skipped" else ~later]
+
+# %% ../../../whale_nbs/44_match_review.ipynb #393494ee
+def known_share(r: Review) -> float | None:  # None where there are no probabilities
+    "The share of new groups that are believed to show a known animal."
+    judged = judgement(r.catalogue, r.model)
+    if judged.trouble:
+        return None
+    return round(float(judged.prior.known_share), 3)
 
 # %% ../../../whale_nbs/44_match_review.ipynb #ece711cd
 def refresh(
@@ -575,14 +583,6 @@ def choose(
     return f"{len(r.order):,} photos to look at."
 
 # %% ../../../whale_nbs/44_match_review.ipynb #cbff9bdf
-def known_share(r: Review) -> float | None:  # None where there are no probabilities
-    "The share of new groups that are believed to show a known animal."
-    judged = judgement(r.catalogue, r.model)
-    if judged.trouble:
-        return None
-    return round(float(judged.prior.known_share), 3)
-
-
 def _share_of(percent):
     "A share as a person writes it; InputError when it is none."
     try:
