@@ -37,6 +37,13 @@ def ok(whaledo):
     return call
 
 
+@pytest.fixture(autouse=True)
+def own_project(monkeypatch):
+    "A command leaves behind which project it was typed in; the next test starts anew."
+    from whaledo.runner import sandbox
+    monkeypatch.setattr(sandbox, "PROJECT", sandbox.PROJECT)
+
+
 @pytest.fixture(scope="session")
 def needs_sandbox():
     from whaledo.runner.sandbox import bubblewrap_problem

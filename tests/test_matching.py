@@ -148,7 +148,7 @@ def test_filters(cat, model):
     assert not cat.db.execute("SELECT 1 FROM matches WHERE candidate = ? AND photo_id <> candidate", (int(facts.index[-1]),)).fetchall()
 
 
-@pytest.mark.parametrize("mishap, words", [("no folder", "config.json is missing"), ("no calibration", "whaledo calibrate"),
+@pytest.mark.parametrize("mishap, words", [("no folder", "config.json is missing"),
                                            ("damaged", "not a whole safetensors file"), ("locked", "try again in a moment"),
                                            ("nobody new", "no undecided photos"), ("newer", "newer whaledo"),
                                            ("full", "the disk is full")])
@@ -157,7 +157,6 @@ def test_a_mishap_is_one_sentence_and_loses_nothing(cat, model, tmp_path, mishap
     mine, before, other, some = tmp_path/"model", kept(cat), None, None
     shutil.copytree(model, mine)
     if mishap == "no folder": shutil.rmtree(mine)
-    if mishap == "no calibration": write_config(mine, calibration=None)
     if mishap == "damaged": (mine/"weights.safetensors").write_bytes(b"1234")
     if mishap == "nobody new": some = [99_999]
     if mishap == "locked":
