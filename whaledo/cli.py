@@ -132,7 +132,7 @@ def check_survey(
         folder, photos=photos and files, labelled=labelled, files=files
     )
     if found.empty:
-        say_meanings(folder, labelled, files)
+        say_meanings(folder, labelled)
         print(f"{folder}: no problems found")
     else:
         print(found.to_string(index=False, max_colwidth=100))
@@ -149,11 +149,11 @@ def meanings_of(folder: Path, df) -> dict:  # {viewpoint: Meaning}
     return found
 
 
-def say_meanings(folder: Path, labelled: bool, files: bool):
+def say_meanings(folder: Path, labelled: bool):
     "Name the viewpoints of a survey without problems that nobody has explained."
     from whaledo.whale.data.survey import load_survey
 
-    meanings_of(folder, load_survey(folder, labelled=labelled, files=files))
+    meanings_of(folder, load_survey(folder, labelled=labelled, files=False))
 
 # %% ../nbs/90_cli.ipynb #7b454d45
 @command
@@ -1238,13 +1238,14 @@ def tell_groups(catalogue: Path, model: Path, found):
 def begin_catalogue(source: Path, catalogue: Path, model: Path | None, said: Incoming):
     "Import, describe and group photos: the folder of the model, and Groups."
     from whaledo.whale.catalogue import start as first
+    from whaledo.whale.catalogue.proposals import match
     from whaledo.whale.catalogue.store import photo_facts
 
     with open_for(source, catalogue) as c:
         remarks(take_in(c, source, "", said))
         print(f"{catalogue}: {'; '.join(first.described(photo_facts(c)))}")
         model = model or first.start_model(c)
-        found = first.found_groups(first.begin(c, model))
+        found = first.found_groups(match(c, model))
     return model, found
 
 # %% ../nbs/90_cli.ipynb #c73a6348
@@ -1350,12 +1351,17 @@ def associations(
     return dict(pairs=len(found.pairs), **{key: getattr(found, key) for key in keys})
 
 # %% ../nbs/90_cli.ipynb #96c030b0
+def _check_seed(seed):
+    "InputError for a seed that no generator takes."
+    if seed < 0:
+        raise InputError(f"--seed {seed} is no seed; give a whole number from 0 on.")
+
+
 def _check_shuffles(permutations, seed):
     "InputError for numbers that shuffle nothing."
     if permutations < 1:
         raise InputError(f"--permutations {permutations} shuffles nothing; give a whole number from 1 on.")
-    if seed < 0:
-        raise InputError(f"--seed {seed} is no seed; give a whole number from 0 on.")
+    _check_seed(seed)
 
 
 def _keep_associations(found, table, picture):
@@ -1526,8 +1532,7 @@ def _check_count(population, capture, seed):
 
     if population not in POPULATIONS:
         raise InputError(f"There is no population {population!r}: give {', '.join(POPULATIONS)}.")
-    if seed < 0:
-        raise InputError(f"--seed {seed} is no seed; give a whole number from 0 on.")
+    _check_seed(seed)
     check_capture(capture)
 
 # %% ../nbs/90_cli.ipynb #8f54e860

@@ -5,9 +5,9 @@
 # %% auto #0
 __all__ = ['BOX', 'MASK', 'PHOTO_SUFFIXES', 'WHOLE', 'TURNED', 'FINE', 'InputError', 'plain_os_errors', 'atomic_path',
            'write_text', 'write_json', 'write_csv', 'atomic_folder', 'Box', 'split_box', 'with_box', 'cut_out',
-           'fit_box', 'overlap', 'sticks_out', 'upright_size', 'as_runs', 'run_lengths', 'runs_mask', 'read_outline',
-           'outline_box', 'with_mask', 'split_mask', 'mask_image', 'blanked', 'stamp', 'sha256_of', 'holds',
-           'link_or_copy']
+           'fit_box', 'overlap', 'sticks_out', 'upright_size', 'as_runs', 'run_lengths', 'runs_mask', 'parsed_cell',
+           'read_outline', 'outline_box', 'with_mask', 'split_mask', 'mask_image', 'blanked', 'stamp', 'sha256_of',
+           'holds', 'link_or_copy', 'to_rgb']
 
 # %% ../nbs/00_files.ipynb #2dac373d
 import ast
@@ -293,19 +293,24 @@ def _around_mask(mask):
     return found._replace(width=found.width + 1, height=found.height + 1)
 
 # %% ../nbs/00_files.ipynb #1f351311
-def _from_text(cell):
-    "What a cell of a table holds, as JSON or as Python writes it; ValueError where it is neither."
+def parsed_cell(
+    cell: str,  # of a table
+    trouble: str = "cannot be read",  # of the ValueError where it is neither
+):
+    "What a cell holds, as JSON writes it, or as Python and pandas do."
     for read in (json.loads, ast.literal_eval):
         with contextlib.suppress(ValueError, SyntaxError):
             return read(cell)
-    raise ValueError("has a mask that cannot be read")
+    raise ValueError(trouble)
 
 # %% ../nbs/00_files.ipynb #accd7f74
 def read_outline(
     cell,  # of a table, as text or as JSON has it: a polygon, polygons, or run lengths; nothing
 ):  # list of polygons (x, y, x, y ...), or dict of counts (a list) and size; None for nothing
     "An animal's mask as others write it; ValueError where it is none."
-    found = _from_text(cell) if isinstance(cell, str) and cell.strip() else cell
+    found = cell
+    if isinstance(cell, str) and cell.strip():
+        found = parsed_cell(cell, "has a mask that cannot be read")
     if isinstance(found, dict):
         return run_lengths(runs_mask(found)) if "counts" in found else None
     if not isinstance(found, (list, tuple, np.ndarray)) or not len(found):
@@ -416,7 +421,9 @@ def link_or_copy(
 FINE = dict.fromkeys((".jpg", ".jpeg"), dict(quality=95, subsampling=0))
 
 
-def _to_rgb(im):
+def to_rgb(
+    im: Image.Image,  # in any mode of PIL
+) -> Image.Image:  # RGB, 8 bits a channel
     "16-bit grey is scaled to 8 bits; what is transparent becomes white."
     if im.mode.startswith("I"):
         im = Image.fromarray((np.asarray(im) // 257).clip(0, 255).astype(np.uint8))
@@ -429,5 +436,5 @@ def _to_rgb(im):
 def _save_part(source, box, outline, target):
     "What a box and a mask hold of a photo, as a file; an OSError where the photo cannot be read."
     with Image.open(source) as im:
-        part = cut_out(blanked(_to_rgb(ImageOps.exif_transpose(im)), outline), box)
+        part = cut_out(blanked(to_rgb(ImageOps.exif_transpose(im)), outline), box)
     part.save(target, **FINE.get(Path(target).suffix.lower(), {}))

@@ -8,9 +8,9 @@ __all__ = ['LATITUDES', 'LONGITUDES', 'GPS', 'COMPARED', 'INKS', 'MM_PER_POINT',
            'ROWS', 'Spot', 'spot_of', 'told_spot', 'camera_spot', 'read_places', 'spots', 'sharpness', 'best_photos',
            'Line', 'Dot', 'Words', 'Drawing', 'to_hex', 'to_svg', 'onto_page', 'side_colours', 'timeline',
            'round_length', 'Extent', 'extent_of', 'draw_map', 'Picture', 'Animal', 'small_copy', 'picture_of', 'Book',
-           'map_of', 'counted', 'summary_of', 'pictures_of', 'animal_of', 'natural', 'Pages', 'write', 'fitted',
-           'Place', 'put_picture', 'height_of', 'put_animal', 'write_book', 'by_side', 'write_sheets', 'write_page',
-           'BookMade', 'catalogue_book']
+           'map_of', 'summary_of', 'pictures_of', 'animal_of', 'natural', 'Pages', 'write', 'fitted', 'Place',
+           'put_picture', 'height_of', 'put_animal', 'write_book', 'by_side', 'write_sheets', 'write_page', 'BookMade',
+           'catalogue_book']
 
 # %% ../../../whale_nbs/46_catalogue_book.ipynb #b52ec83c
 import math
@@ -34,7 +34,7 @@ from PIL import Image
 
 # %% ../../../whale_nbs/46_catalogue_book.ipynb #95a414f4
 from ...files import InputError, atomic_folder, split_box, write_text
-from ...tables import read_table
+from ...tables import plural, read_table
 from whaledo.whale.catalogue.store import (
     NEW,
     held_files,
@@ -126,7 +126,7 @@ def spots(
 ) -> pd.DataFrame:  # latitude and longitude by photo_id, without photos that nobody can place
     "Where photos were taken: as their tables say, as their cameras knew, or where their place is."
     told = {}
-    for row in names(catalogue).itertuples():
+    for row in names(catalogue, df.photo_id).itertuples():
         told[row.photo_id] = told_spot(row.extra) or told.get(row.photo_id)
     found = {}
     for row in df.itertuples():
@@ -507,17 +507,12 @@ def _span(dates):
     first, last = (f"{d:%Y-%m-%d}" for d in (dates.min(), dates.max()))
     return first if first == last else f"{first} to {last}"
 
-# %% ../../../whale_nbs/46_catalogue_book.ipynb #f48d18fd
-def counted(n: int, noun: str) -> str:
-    "A number and what it counts."
-    return f"{n:,} {noun}{'' if n == 1 else 's'}"
-
 # %% ../../../whale_nbs/46_catalogue_book.ipynb #70c555fc
 def summary_of(df: pd.DataFrame) -> str:
     "Photos, days and span of an animal, or of all."
     dates = df.date.dropna()
-    days = [counted(dates.nunique(), "day")] if len(dates) else []
-    return ", ".join([counted(len(df), "photo"), *days, _span(dates)])
+    days = [plural(dates.nunique(), "day")] if len(dates) else []
+    return ", ".join([plural(len(df), "photo"), *days, _span(dates)])
 
 # %% ../../../whale_nbs/46_catalogue_book.ipynb #ae0afd08
 def pictures_of(
@@ -661,7 +656,7 @@ def _put_lines(pdf, animal, y):
     "Places, photos without a date, notes."
     lines = [f"Places: {', '.join(animal.places)}"] if animal.places else []
     if animal.undated and animal.history:
-        lines.append(f"{counted(animal.undated, 'photo')} without a date")
+        lines.append(f"{plural(animal.undated, 'photo')} without a date")
     for line in [*lines, *_notes_shown(animal)]:
         y += 4
         write(pdf, MARGIN, y, fitted(pdf, line, WIDTH, 8), size=8)
@@ -703,7 +698,7 @@ def _cover(pdf, book, animals):
     "The first page: what the book is of, when and where."
     pdf.add_page()
     write(pdf, MARGIN, 60, fitted(pdf, book.title, WIDTH, 26), size=26, bold=True)
-    write(pdf, MARGIN, 70, counted(len(animals), "animal"), size=14)
+    write(pdf, MARGIN, 70, plural(len(animals), "animal"), size=14)
     write(pdf, MARGIN, 78, summary_of(book.df), colour="muted", size=11)
     write(pdf, MARGIN, 85, f"printed {date.today():%Y-%m-%d}", colour="muted", size=9)
     y = 104

@@ -11,7 +11,6 @@ __all__ = ['READ', 'EDITED', 'REPLACED', 'MANY', 'BOXED', 'FOLDERS_SAY', 'COPIED
            'files_now', 'export_wildbook', 'export_folders', 'export_decisions', 'import_decisions', 'not_held']
 
 # %% ../../../whale_nbs/41_exchange.ipynb #1db3a8a8
-import ast
 import contextlib
 import json
 import math
@@ -38,6 +37,7 @@ from whaledo.files import (
     link_or_copy,
     outline_box,
     overlap,
+    parsed_cell,
     plain_os_errors,
     read_outline,
     split_box,
@@ -466,8 +466,7 @@ def outlines(
     photo_ids,
 ) -> dict:  # {photo_id: outline}, of those that have a mask
     "The masks of animals, the latest where several tables have one."
-    rows = names(catalogue)
-    rows = rows[rows.photo_id.isin([*photo_ids])]
+    rows = names(catalogue, photo_ids)
     found = {i: outline_of(extra) for i, extra in zip(rows.photo_id, rows.extra)}
     return {i: outline for i, outline in found.items() if outline is not None}
 
@@ -958,9 +957,8 @@ def _with_boxes(rows, df):
 def _as_list(value):
     "A cell as it was before it was written as CSV; None for nothing."
     if isinstance(value, str) and value.lstrip()[:1] in ("[", "{"):
-        for read in (json.loads, ast.literal_eval):  # as we write it, as pandas does
-            with contextlib.suppress(ValueError, SyntaxError):
-                return read(value)
+        with contextlib.suppress(ValueError):
+            return parsed_cell(value)
     return None if _is_missing(value) else value
 
 # %% ../../../whale_nbs/41_exchange.ipynb #9720db96

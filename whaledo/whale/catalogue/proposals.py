@@ -282,6 +282,11 @@ def _proposed(catalogue, model):
     return propose(compared_pairs(catalogue, model), judged), judged.trouble
 
 
+def _told(df, trouble):
+    "Proposals as others may see them: without numbers where these mean nothing."
+    return df.assign(probability=np.nan) if trouble else df
+
+
 def proposals(
     catalogue,  # an open Catalogue
     model: str = None,  # of `models`; the latest by default
@@ -289,8 +294,7 @@ def proposals(
     # where there are none, see `judgement`)
 ) -> pd.DataFrame:
     "What each undecided photo probably shows."
-    df, trouble = _proposed(catalogue, latest_model(catalogue, model))
-    return df.assign(probability=np.nan) if trouble else df
+    return _told(*_proposed(catalogue, latest_model(catalogue, model)))
 
 # %% ../../../whale_nbs/43_proposals.ipynb #79e3274f
 def _keep(catalogue, model, df):
@@ -364,8 +368,7 @@ def queue(
     df, trouble = kept or _proposed(catalogue, model)
     df = df.join(photo_facts(catalogue, undecided=True)[[*FACTS]], on="photo_id")
     df = df.assign(worth=_worth(df))[_wanted(df, viewpoint, place, since, until)]
-    df = _in_order(catalogue, df)
-    return df.assign(probability=np.nan) if trouble else df
+    return _told(_in_order(catalogue, df), trouble)
 
 # %% ../../../whale_nbs/43_proposals.ipynb #87b7bd86
 REACH = 500  # photos among which the group of one photo is looked for
@@ -476,7 +479,7 @@ def match(
     believe(catalogue, model, known_share)
     df, trouble = _proposed(catalogue, model)
     _keep(catalogue, model, df)
-    return df.assign(probability=np.nan) if trouble else df
+    return _told(df, trouble)
 
 # %% ../../../whale_nbs/43_proposals.ipynb #cf70cbb1
 class BCubed(NamedTuple):

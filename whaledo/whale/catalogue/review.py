@@ -38,6 +38,7 @@ from ...tables import plural
 from .exchange import UNKNOWN, import_wildlife
 from whaledo.whale.catalogue.proposals import (
     RANKING_ONLY,
+    Judgement,
     believe,
     candidates,
     judgement,
@@ -195,6 +196,7 @@ class Review:
     shown: list = field(default_factory=list)  # candidates on the screen
     # (photo_id, photo_id) of undecided photos found to be different
     aside: set = field(default_factory=set)
+    judged: Judgement = None  # what the proposals rest on
     message: str = ""
     trouble: bool = False  # is the message an error?
     taken: int = 0  # decisions since the order was worked out
@@ -217,10 +219,9 @@ def _queue(r, as_matched):
 # %% ../../../whale_nbs/44_match_review.ipynb #393494ee
 def known_share(r: Review) -> float | None:  # None where there are no probabilities
     "The share of new groups that are believed to show a known animal."
-    judged = judgement(r.catalogue, r.model)
-    if judged.trouble:
+    if r.judged.trouble:
         return None
-    return round(float(judged.prior.known_share), 3)
+    return round(float(r.judged.prior.known_share), 3)
 
 # %% ../../../whale_nbs/44_match_review.ipynb #ece711cd
 def refresh(
@@ -233,7 +234,7 @@ def refresh(
     df = _queue(r, as_matched)
     r.proposed = df.set_index("photo_id").to_dict("index")
     r.order = df.photo_id.tolist()
-    r.share = known_share(r)
+    r.judged = judgement(r.catalogue, r.model)
     r.taken = 0
     r.seconds = time.perf_counter() - begin
     show_first(r, first)
@@ -275,7 +276,7 @@ def start(
     cat = Catalogue(file)
     r = Review(cat, who or getpass.getuser(), _choose_model(cat, model))
     refresh(r, as_matched=True)
-    if why := judgement(cat, r.model).trouble:
+    if why := r.judged.trouble:
         r.message = f"No probabilities, candidates by likeness alone: {why}."
     for c in ("viewpoint", "place"):
         r.choices[c] = sorted({row[c] for row in r.proposed.values()} - {""})
@@ -402,7 +403,7 @@ def view_state(
     "Everything that is to be seen."
     r.order = still_undecided(r.catalogue, r.order)
     r.shown = suggestions(r, r.order[0]) if r.order else []
-    said = dict(message=r.message, trouble=r.trouble, share=r.share)
+    said = dict(message=r.message, trouble=r.trouble, share=known_share(r))
     return said | dict(
         n=next(serial),
         file=Path(r.catalogue.file).name,
@@ -596,11 +597,11 @@ def believe_share(
     percent: float,  # of the new groups that show a known animal
 ) -> str:
     "Say how many of the new animals are known, in place of the estimate."
-    if r.share is None:
+    if known_share(r) is None:
         raise InputError("There are no probabilities here, so nothing can be believed of them.")
     believe(r.catalogue, r.model, _share_of(percent))
     refresh(r, *r.order[:1])
-    return f"{r.share:.0%} of the new groups are taken to show a known animal."
+    return f"{known_share(r):.0%} of the new groups are taken to show a known animal."
 
 # %% ../../../whale_nbs/44_match_review.ipynb #edebe552
 ACTIONS = dict(

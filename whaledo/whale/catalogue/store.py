@@ -1325,12 +1325,15 @@ NAME_COLUMNS = ["photo_id", "file", "extra", "stamp", "content"]
 # %% ../../../whale_nbs/40_catalogue.ipynb #b0e8c3f5
 def names(
     catalogue,  # an open Catalogue
+    photo_ids=None,  # of which photos; of all by default
     # NAME_COLUMNS: extra is a dict, what its table said; stamp and content are those of the file;
     # several rows for a photo with several names
 ) -> pd.DataFrame:
     "Every name under which a photo was met."
-    sql = "SELECT photo_id, path, extra, stamp, hash FROM names ORDER BY rowid"
-    rows = _ask(catalogue, sql)  # as they came in
+    some = "" if photo_ids is None else OF_PHOTOS
+    values = () if photo_ids is None else (_json_list(photo_ids),)
+    sql = f"SELECT photo_id, path, extra, stamp, hash FROM names{some} ORDER BY rowid"
+    rows = _ask(catalogue, sql, values)  # as they came in
     rows = [
         (i, absolute_path(catalogue, path), json.loads(extra), *rest)
         for i, path, extra, *rest in rows

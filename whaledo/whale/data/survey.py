@@ -825,9 +825,8 @@ def _outlines(df):
     return [read_outline(cell) for cell in df.get(MASK_COLUMN, [""] * len(df))]
 
 
-def _said_boxes(df):
+def _said_boxes(df, outlines):
     "The box of each row as it is said, or around its mask; InputError for a mask of another photo."
-    outlines = _outlines(df)
     for line, file, outline in zip(df.row, df.file, outlines):
         size = upright_size(file) if isinstance(outline, dict) else None
         if size and size != tuple(outline["size"][::-1]):
@@ -837,11 +836,12 @@ def _said_boxes(df):
 # %% ../../../whale_nbs/00_survey.ipynb #5d2c7ab1
 def _with_boxes(
     df,  # of `_typed`
+    outlines,  # of `_outlines`
 ) -> pd.DataFrame:  # with `file`, `height` and `width` of the animals
     "A survey whose rows with a box or a mask are animals in photos."
     if not {BOX_COLUMNS[0], MASK_COLUMN} & {*df}:
         return df
-    boxes = [_fitted(box, file) for box, file in zip(_said_boxes(df), df.file)]
+    boxes = [_fitted(box, file) for box, file in zip(_said_boxes(df, outlines), df.file)]
     height = [b.height if b else h for b, h in zip(boxes, df.height)]
     width = [b.width if b else w for b, w in zip(boxes, df.width)]
     files = [with_box(f, b) for f, b in zip(df.file, boxes)]
@@ -850,17 +850,18 @@ def _with_boxes(
 # %% ../../../whale_nbs/00_survey.ipynb #c13310ba
 def _without_background(
     df,  # of `_with_boxes`
+    outlines,  # of `_outlines`
 ) -> pd.DataFrame:  # with `background`; its files are painted over where they are read
     "A survey whose animals stand alone, as far as they have masks."
-    outlines = _outlines(df)
     files = [with_mask(f, o) for f, o in zip(df.file, outlines)]
     return df.assign(file=files, background=[BLANK if o is not None else "" for o in outlines])
 
 
 def _as_animals(df, masks):
     "A survey by its boxes and, if they are asked for, its masks."
-    df = _with_boxes(df)
-    return _without_background(df) if masks else df
+    outlines = _outlines(df)
+    df = _with_boxes(df, outlines)
+    return _without_background(df, outlines) if masks else df
 
 # %% ../../../whale_nbs/00_survey.ipynb #2ad23b53
 def _say_near_names(
