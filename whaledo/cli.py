@@ -1186,6 +1186,7 @@ def match(
     viewpoint: str = "",  # of all new photos of a plain folder: a word such as top, left or fluke
     place: str = "",  # where all new photos of a plain folder were taken
     photos: Path = None,  # folder of the photos of a COCO file or data frame
+    margin: float = 0.0,  # around boxes of animals, a share of their longer side
     near: str = "ask",  # names that differ by capitals alone: ask, same or different animals
     masks: bool = None,  # paint over what lies outside animals' masks? as trained
     viewpoints: str = None,  # compare the same viewpoint (same) or all (any); as trained
@@ -1308,10 +1309,11 @@ def start(
     viewpoint: str = "",  # of all photos of a plain folder: a word such as top, left or fluke
     place: str = "",  # where all photos of a plain folder were taken
     photos: Path = None,  # folder of the photos of a COCO file or data frame
+    margin: float = 0.0,  # around boxes of animals, a share of their longer side
     review: bool = True,  # open the review at the end
 ):
     "The first hour: from a folder of photos to groups that look alike, and to the review."
-    said = Incoming(viewpoint, place, photos=photos)
+    said = Incoming(viewpoint, place, photos=photos, margin=margin)
     folder, found = begin_catalogue(source, catalogue, model, said)
     tell_groups(catalogue, folder, found)
     if review:

@@ -7,8 +7,9 @@ __all__ = ['READ', 'EDITED', 'REPLACED', 'MANY', 'BOXED', 'FOLDERS_SAY', 'COPIED
            'UNKNOWN', 'TAKEN', 'SAID_ELSEWHERE', 'OURS', 'CONTROL', 'DECISION_COLUMNS', 'TABLE_ONLY', 'CUT', 'LEFT_OUT',
            'known_box', 'Source', 'import_folder', 'outline_of', 'outlines', 'import_survey', 'CocoField', 'CocoPhotos',
            'candidates', 'CocoPhoto', 'find_coco_photo', 'import_coco', 'import_wildlife', 'import_frame', 'species_of',
-           'Selection', 'select_photos', 'export_survey', 'Saying', 'CocoPair', 'export_coco', 'export_wildlife',
-           'files_now', 'export_wildbook', 'export_folders', 'export_decisions', 'import_decisions', 'not_held']
+           'viewpoint_meanings', 'Selection', 'select_photos', 'export_survey', 'Saying', 'CocoPair', 'export_coco',
+           'export_wildlife', 'files_now', 'export_wildbook', 'export_folders', 'export_decisions', 'import_decisions',
+           'not_held']
 
 # %% ../../../whale_nbs/41_exchange.ipynb #1db3a8a8
 import contextlib
@@ -99,6 +100,15 @@ from whaledo.whale.data.words import (
     safe_name,
     unique_paths,
     whole_minutes,
+)
+
+# %% ../../../whale_nbs/41_exchange.ipynb #b7efede2
+from whaledo.whale.data.viewpoints import (
+    TABLE,
+    Meaning,
+    as_config,
+    read_meanings,
+    write_meanings,
 )
 
 # %% ../../../whale_nbs/41_exchange.ipynb #2603660a
@@ -475,6 +485,13 @@ COPIED = ["file", "viewpoint", "height", "width"]  # from a survey as they are
 # not among the extras
 STORED = {*COPIED, "date", "timestamp", "utc_offset", "whole_minutes", "whale_id", "place", "box"}
 
+# %% ../../../whale_nbs/41_exchange.ipynb #c506566c
+def _meanings_said(folder, df):
+    "What the table of a survey says of its viewpoints, for the log; nothing where there is no table."
+    if not (Path(folder) / TABLE).exists():
+        return {}
+    return dict(viewpoints=as_config(read_meanings(folder, df.viewpoint.unique())))
+
 # %% ../../../whale_nbs/41_exchange.ipynb #d9b17209
 def import_survey(
     catalogue,  # an open Catalogue
@@ -490,10 +507,9 @@ def import_survey(
         place=df.get("place", ""),
     )
     rows["extra"] = [_kept(r, STORED) for r in df.to_dict("records")]
+    about = _meanings_said(folder, df) | dict(format="survey")
     rows = _from_boxes(rows)
-    return _add(
-        catalogue, who, rows, Source(Path(folder).name, **options), format="survey"
-    )
+    return _add(catalogue, who, rows, Source(Path(folder).name, **options), **about)
 
 # %% ../../../whale_nbs/41_exchange.ipynb #498e8f76
 def _from_boxes(rows):
@@ -962,14 +978,19 @@ def _as_list(value):
     return None if _is_missing(value) else value
 
 # %% ../../../whale_nbs/41_exchange.ipynb #9720db96
-def _check_frame(df):
+def _check_frame_columns(df, where="The data frame"):
     "InputError where a data frame does not say which animals are in which photos."
     columns = [*df.columns]
     if wrong := [c for c in ("identity", "path") if columns.count(c) != 1]:
-        remedy = "give the df of a data set of wildlife-datasets"
         raise InputError(
-            f"The data frame has not one column {', '.join(wrong)}; {remedy}."
+            f"{where} has not one column {' and one '.join(wrong)}; call the one of the animals' names "
+            "identity, and that of the photos' files path."
         )
+
+
+def _check_frame(df):
+    "InputError where a data frame lacks what an import needs."
+    _check_frame_columns(df)
     if df.path.isna().any():
         raise InputError(
             f"Row {df.index[df.path.isna()][0]} of the data frame has no path; take it out."
@@ -998,9 +1019,9 @@ def import_frame(
         raise InputError(
             f"{file}: holds decisions; take them over with `whaledo import-decisions`."
         )
+    _check_frame_columns(df, f"{file} line 1")
     root = Path(photos) if photos else Path(file).resolve().parent
-    if "path" in df:
-        _check_frame_paths(file, df, root)
+    _check_frame_paths(file, df, root)
     return import_wildlife(catalogue, df.replace("", None), root, who, **options)
 
 # %% ../../../whale_nbs/41_exchange.ipynb #438ebbf9
@@ -1017,6 +1038,17 @@ def species_of(
             if e.get("species")
         }
     return said.pop() if len(said) == 1 else ""
+
+# %% ../../../whale_nbs/41_exchange.ipynb #ae146591
+def viewpoint_meanings(
+    catalogue,  # an open Catalogue
+) -> dict:  # {viewpoint: Meaning}, of those of which a survey has said it
+    "What viewpoints mean in the surveys that were taken in."
+    log = history(catalogue)
+    found = {}
+    for payload in log.payload[log.undone_by.isna()]:
+        found |= payload.get("viewpoints", {})
+    return {v: Meaning(**m) for v, m in found.items()}
 
 # %% ../../../whale_nbs/41_exchange.ipynb #90e3ec09
 def _chosen(catalogue, df):
@@ -1249,7 +1281,15 @@ def export_survey(
         for path, source in dict(zip(table.path, rows.file)).items():
             link_or_copy(split_box(source)[0], new / path)
         write_metadata(table, new / "metadata.csv")
+        _write_meanings(viewpoint_meanings(catalogue), table.viewpoint, new)
     return Path(folder)
+
+# %% ../../../whale_nbs/41_exchange.ipynb #1962d5d3
+def _write_meanings(meanings, viewpoints, folder):
+    "The table of viewpoints, where a survey had one."
+    used = {v: m for v, m in meanings.items() if v in {*viewpoints}}
+    if used:
+        write_meanings(used, folder)
 
 # %% ../../../whale_nbs/41_exchange.ipynb #fe86258c
 def _check_viewpoints(catalogue, rows):
@@ -1837,11 +1877,12 @@ def _other_columns(extra):
     return sorted({*extra} - known)
 
 # %% ../../../whale_nbs/41_exchange.ipynb #d3b98ed1
-def _facts_said(rows):
+def _facts_said(rows, meanings):
     "{fact: bool a row of `_rows`}: what is known that a form may have no place for."
     boxes = [split_box(f)[1] for f in rows.file]
     said = {
         "viewpoints": rows.viewpoint != "",
+        "what viewpoints mean": rows.viewpoint.isin([*meanings]),
         "times": rows.taken_at != "",
         "offsets from UTC": offsets(rows.taken_at) != "",
         "seconds": rows.taken_at.str.contains(r" \d\d:\d\d:\d\d"),
@@ -1855,11 +1896,12 @@ def _facts_said(rows):
     return {fact: pd.Series(there, rows.index, bool) for fact, there in said.items()}
 
 # %% ../../../whale_nbs/41_exchange.ipynb #3576e69c
-TABLE_ONLY = ["masks", "other columns", "further notes of COCO"]
+TABLE_ONLY = ["what viewpoints mean", "masks", "other columns", "further notes of COCO"]
 CUT = ["boxes (the animals are cut out)", "angles"]
 LEFT_OUT = {  # what a form has no place for
     "survey": ["further notes of COCO"],
-    "wildlife": ["further notes of COCO"],
+    "coco": ["what viewpoints mean"],
+    "wildlife": ["what viewpoints mean", "further notes of COCO"],
     "wildbook": ["offsets from UTC", "seconds", *CUT, *TABLE_ONLY],
     "camtrap": ["viewpoints", "angles", *TABLE_ONLY],
     "folders": ["viewpoints", "times", "places", *CUT, *TABLE_ONLY],
@@ -1874,7 +1916,7 @@ def not_held(
     "What an export leaves out, since its form has no place for it."
     remarks = []
     if form in LEFT_OUT:
-        said = _facts_said(_rows(catalogue, df))
+        said = _facts_said(_rows(catalogue, df), viewpoint_meanings(catalogue))
         counts = {fact: int(said[fact].sum()) for fact in LEFT_OUT[form]}
         remedy = "export a survey or COCO, too, if it matters"
         remarks = [
