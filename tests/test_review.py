@@ -105,6 +105,16 @@ def test_unnamed_photos_go_along_with_a_named_whale(r):
     assert whale(r, a) == whale(r, photo) == ""
 
 
+def test_photos_taken_in_one_go_lie_beside_each_other(r):
+    now = R.view_state(r)
+    facts = photos(r.catalogue, [now["photo"]["id"], *(p["id"] for p in now["photo"]["beside"])])
+    assert len(facts) > 1 and facts.place.nunique() == 1 and (facts.whale_id == "").all()
+    assert facts.timestamp.sort_values().diff().max() < R.pd.Timedelta("1h")
+    alone = [i for i in r.order if r.encounter[i] not in {r.encounter[j] for j in r.order if j != i}]
+    assert all(R.beside(r, i) == [] for i in alone)
+    assert sum(len(R.beside(r, i)) == 0 for i in r.order) == len(alone)
+
+
 def test_a_group_is_named_as_a_whole_or_not_at_all(r):
     photo, a = r.order[0], r.order[5]
     with Catalogue(r.catalogue.file) as bob:
@@ -608,6 +618,8 @@ def test_the_review_is_a_page_with_no_cell_to_run(chromium, ready, tmp_path):
         page.wait_for_function(f"() => document.querySelector('.wr-stage .wr-frame').dataset.photo != '{shown}'")
         assert written(file) == [("skip", shown, None)]
         assert page.locator("text=WHALEDO_CATALOGUE").count() == 0  # no code
+        an_encounter_in_one_go(page, file)
+        all_photos_of_a_whale(page, file)
         page.close()
         on_a_telephone(chromium, address)
     finally:
@@ -626,6 +638,39 @@ def wait_for_address(server, log):
     raise AssertionError("no address")
 
 
+def an_encounter_in_one_go(page, file):
+    "Skip to a photo that was not taken alone, tick all of its encounter by one key, name them by one more."
+    while not page.locator(".wr-strip .wr-thumb").count():
+        shown = page.locator(".wr-stage .wr-frame").first.get_attribute("data-photo")
+        page.locator(".wr-actions").get_by_role("button", name="Skip").click()
+        page.wait_for_function(f"() => document.querySelector('.wr-stage .wr-frame').dataset.photo != '{shown}'")
+    both = ".wr-stage .wr-frame:first-child, .wr-strip .wr-frame"
+    ids = [int(e.get_attribute("data-photo")) for e in page.locator(both).all()]
+    ids.pop(1)  # of the candidate
+    page.keyboard.press("e")
+    assert page.locator(".wr-strip .wr-thumb[aria-pressed=true]").count() == len(ids) - 1
+    page.keyboard.press("w")
+    page.locator(".wr-tally", has_text=f"{len(ids)} named").wait_for()
+    with Catalogue(file) as cat:
+        assert set(photos(cat, ids).whale_id) == {photos(cat, ids[:1]).whale_id[0]} != {""}
+
+
+def all_photos_of_a_whale(page, file):
+    "The gallery, by view and year."
+    card = page.locator(".wr-card:not([data-whale=''])").first
+    card.locator(".wr-name").click()
+    name = card.get_attribute("data-whale")
+    page.keyboard.press("g")
+    page.locator(".wr-gallery td img").first.wait_for()
+    with Catalogue(file) as cat:
+        mine = photos(cat)
+    mine = mine[mine.whale_id == name]
+    assert page.locator(".wr-gallery td .wr-frame").count() == len(mine)
+    columns = page.locator(".wr-gallery th[scope=col]").all_inner_texts()
+    assert columns == sorted(set(mine.taken_at.str[:4]))
+    page.keyboard.press("Escape")
+
+
 def on_a_telephone(chromium, address):
     "The photos stay larger than the candidates, and nothing runs over the edge."
     page = chromium.new_page(viewport=dict(width=390, height=800), has_touch=True)
@@ -633,7 +678,8 @@ def on_a_telephone(chromium, address):
     page.locator(".wr-card").first.wait_for(timeout=90_000)
     photos_, thumbs = ([e.bounding_box() for e in page.locator(s).all()] for s in (".wr-pane", ".wr-thumb"))
     assert min(p["width"]*p["height"] for p in photos_) > max(t["width"]*t["height"] for t in thumbs)
-    assert max(b.bounding_box()["x"] + b.bounding_box()["width"] for b in page.locator(".wr button:visible").all()) <= 390
+    assert max(b.bounding_box()["x"] + b.bounding_box()["width"] for b in page.locator(".wr :not(.wr-strip) > button:visible").all()) <= 390
+    before = page.locator(".wr-tally").inner_text()
     page.locator(".wr-actions").get_by_role("button", name="New whale").tap()
-    page.locator(".wr-tally", has_text="1 named").wait_for()
+    page.wait_for_function("before => document.querySelector('.wr-tally').innerText !== before", arg=before)
     page.close()

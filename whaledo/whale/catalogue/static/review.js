@@ -8,10 +8,12 @@ const KEYS = { // what the help shows: keys, what they do
     ['← ↑ ↓ →', 'once you are close: move both photos (also by dragging)'],
     ['0', 'whole photos again'], ['R', 'turn the candidate; with Shift the photo on the left'],
     ['C B', 'more contrast, brighter; with Shift less'], ['H', 'heat maps on and off'], ['F', 'filters'],
+    ['G', 'gallery of the candidate: all its photos by view and year'],
   ],
   Deciding: [
     ['Enter Y', 'same whale as the candidate'], ['N', 'not this whale'], ['W', 'a new whale'],
-    ['X', 'tick an unnamed photo to go along; with Shift all of its row'], ['A', 'another whale, by name'],
+    ['X', 'tick an unnamed photo to go along; with Shift all of its row'], ['E', 'tick the whole encounter, or none of it'],
+    ['A', 'another whale, by name'],
     ['S', 'skip: leave it for later'],
     ['U', 'undo (also Ctrl+Z)'], ['M', 'merge whales that are one'], ['P', 'part photos from the candidate: split it'],
     ['T', 'take a note'], ['?', 'this help'],
@@ -137,10 +139,13 @@ function render({ model, el }) {
   const list = h('div', { class: 'wr-list', role: 'list', 'aria-label': 'candidates' })
   const status = h('div', { class: 'wr-status', role: 'status', 'aria-live': 'polite' })
   const heatButton = button('Heat map', 'H', () => toggleHeat(), { 'aria-pressed': 'false' })
+  const galleryButton = button('Gallery', 'G', () => showGallery())
   const contrast = slider('contrast', 'Contrast (C)', '◐'), brightness = slider('brightness', 'Brightness (B)', '☀')
   const tools = h('div', { class: 'wr-tools', role: 'toolbar', 'aria-label': 'looking' },
     icon('−', 'further away', '−', () => zoom(1 / 1.4)), icon('+', 'closer', '+', () => zoom(1.4)),
-    button('Whole', '0', () => whole()), heatButton, contrast, brightness)
+    button('Whole', '0', () => whole()), heatButton, galleryButton, contrast, brightness)
+  const strip = h('div', { class: 'wr-strip', role: 'group', 'aria-label': 'taken in one go with the photo' })
+  const encounterButton = button('All go along', 'E', () => tick(...now.photo.beside))
   const buttons = {
     same: button('Same whale', 'Y', confirm, { class: 'wr-main' }),
     different: button('Not this whale', 'N', reject), new: button('New whale', 'W', () => act('new', { photos: [...ticked] })),
@@ -161,7 +166,7 @@ function render({ model, el }) {
   const root = h('div', { class: 'wr', tabindex: '0', role: 'application', 'data-lm-suppress-shortcuts': 'true',
     'aria-label': 'Review table; press question mark for the keys' },
     h('div', { class: 'wr-head' }, title, progress, day_, h('span', { class: 'wr-gap' }), filterButton, button('Keys', '?', () => help())),
-    filters, h('div', { class: 'wr-body' }, h('div', { class: 'wr-look' }, pair, tools), list),
+    filters, h('div', { class: 'wr-body' }, h('div', { class: 'wr-look' }, pair, strip, tools), list),
     actions, status, dialog)
   el.append(root)
   // only what is on the screen is loaded
@@ -269,8 +274,15 @@ function render({ model, el }) {
     for (const p of some) on ? ticked.add(p.id) : ticked.delete(p.id)
     drawChoice()
   }
+  function drawStrip() { // what was taken in one go with the photo on the left
+    const beside = now.photo?.beside ?? []
+    strip.hidden = !beside.length
+    strip.replaceChildren(h('span', { class: 'wr-beside' }, `Taken with it: ${beside.length}`, encounterButton),
+      ...beside.map(p => thumb(p, `photo ${p.id}, taken with it, goes along`, () => tick(p))))
+  }
   function drawChoice() {
     const c = candidate(), p = compared()
+    strip.querySelectorAll('.wr-thumb').forEach(b => b.setAttribute('aria-pressed', ticked.has(+b.dataset.photo)))
     ;[...list.children].forEach((el, i) => {
       el.toggleAttribute('data-chosen', i === chosen && !!c)
       el.querySelectorAll('.wr-thumb').forEach((b, j) => {
@@ -304,12 +316,14 @@ function render({ model, el }) {
       p && [line(h('b', {}, `Photo ${p.id}`), ` model: ${p.proposal}`), line(about(p)),
         p.notes.map(n => h('span', { class: 'wr-note', title: n.text }, `“${n.text}” ${n.who}, ${n.day}`))])
     watch.disconnect()
+    drawStrip()
     list.replaceChildren(...now.candidates.map(card))
     if (!now.candidates.length) list.append(h('p', { class: 'wr-empty' },
       p ? 'No candidate is left. Make it a new whale, or skip.' : 'Nothing is left to review here. Thank you!'))
     for (const k of ['same', 'different']) buttons[k].disabled = !now.candidates.length
     for (const k of ['new', 'skip', 'name', 'note']) buttons[k].disabled = !p
     buttons.undo.disabled = !t.last; buttons.undo.title = t.last ? `Undo (U): ${t.last}` : 'Nothing to undo'
+    galleryButton.disabled = !now.candidates.some(c => c.whale)
     buttons.split.disabled = !now.candidates.some(c => c.whale)
     heatButton.classList.toggle('wr-off', !now.heat); heatButton.setAttribute('aria-disabled', !now.heat)
     heatButton.title = now.heat ? 'Heat map (H)' : 'Heat maps need the folder of the model: review(…, model_folder=…)'
@@ -386,7 +400,27 @@ function render({ model, el }) {
     })
     model.send({ task: 'album', whale })
   }
+  function showGallery() {
+    const whale = candidate()?.whale
+    if (!whale) return say('Choose a whale that has a name: the gallery shows all its photos.', true)
+    ask(whale, h('div', { class: 'wr-gallery', tabindex: '0' }, 'One moment …'), '', () => {})
+    model.send({ task: 'album', whale })
+  }
+  function drawGallery({ album, photos }) { // a row for each view, a column for each year
+    const year = p => p.taken.slice(0, 4) || 'no date', view = p => p.viewpoint || 'no viewpoint'
+    const years = [...new Set(photos.map(year))].sort(), views = [...new Set(photos.map(view))].sort()
+    const cell = (v, y) => h('td', {}, photos.filter(p => view(p) === v && year(p) === y).map(p => {
+      const f = frame(pictures, p, 'small', `${album}, photo ${p.id}: ${about(p)}`, true)
+      watch.observe(f)
+      return h('span', { class: 'wr-thumb', title: `photo ${p.id}: ${about(p)}` }, f)
+    }))
+    dialog.querySelector('.wr-gallery').replaceChildren(h('table', {},
+      h('caption', {}, `${photos.length} photos`),
+      h('tr', {}, h('td'), years.map(y => h('th', { scope: 'col' }, y))),
+      views.map(v => h('tr', {}, h('th', { scope: 'row' }, v), years.map(y => cell(v, y))))))
+  }
   function drawAlbum({ album, photos }) {
+    if (dialog.querySelector('.wr-gallery')) return drawGallery({ album, photos })
     const flip = e => e.currentTarget.setAttribute('aria-pressed', e.currentTarget.getAttribute('aria-pressed') !== 'true')
     dialog.querySelector('.wr-album')?.replaceChildren(...photos.map(p => h('div', {}, thumb(p, `${album}, photo ${p.id}`, flip),
       h('span', { class: 'wr-day' }, day(p)))))
@@ -411,6 +445,7 @@ function render({ model, el }) {
     y: press(buttons.same), Enter: press(buttons.same), n: press(buttons.different), w: press(buttons.new),
     s: press(buttons.skip), u: press(buttons.undo), a: press(buttons.name), m: press(buttons.merge),
     p: press(buttons.split), t: press(buttons.note), f: press(filterButton), h: toggleHeat, '?': help,
+    g: press(galleryButton), e: press(encounterButton),
     '+': () => zoom(1.4), '=': () => zoom(1.4), '-': () => zoom(1 / 1.4), '−': () => zoom(1 / 1.4), 0: whole,
     r: () => turn(1), R: () => turn(0), c: () => shade('contrast', .1), C: () => shade('contrast', -.1),
     b: () => shade('brightness', .1), B: () => shade('brightness', -.1),
