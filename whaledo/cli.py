@@ -5,22 +5,22 @@
 # %% auto #0
 __all__ = ['app', 'weights', 'RECIPES', 'OTHER_EXAM', 'CONCERNS', 'FILE_FORMS', 'POPULATIONS', 'MISTAKES', 'MOST_BOOTSTRAPPED',
            'EXTRAS', 'say', 'project', 'challenge_here', 'argument_comments', 'command', 'new', 'check_survey',
-           'meanings_of', 'say_meanings', 'data', 'scenarios', 'list_weights', 'get_weights', 'value_of', 'changes_of',
-           'check_recipe', 'check_table', 'pick_recipe', 'install', 'remove_others', 'install_model', 'tell_training',
-           'hand_over', 'check_training', 'said_of', 'train', 'train_baseline', 'train_whales', 'train_on',
-           'tell_threshold', 'calibrate', 'ablate', 'pack', 'where_to_run', 'test_submission', 'how_to_audit', 'audit',
-           'read_zip', 'sha12', 'result_row', 'tell_score', 'score', 'report', 'clean', 'call', 'build', 'pull',
-           'runtime_tests', 'test_container', 'interact', 'existing', 'NotWritten', 'keep_table', 'remarks',
-           'kind_of_source', 'Incoming', 'say_unheard', 'say_whole', 'take_in', 'import_and_tell', 'catalogue_counts',
-           'import_photos', 'detect', 'relink', 'import_decisions', 'tell_counts', 'Outgoing', 'check_target',
-           'as_cell', 'export_forms', 'export_and_tell', 'export_photos', 'export_camtrap', 'catalogue_book',
-           'tell_book', 'history', 'tell_belief', 'find_matches', 'tell_proposals', 'match_report', 'match_and_tell',
-           'match', 'open_for', 'say_groups', 'tell_groups', 'begin_catalogue', 'review_command', 'open_review',
-           'needed_for_review', 'review_page', 'review_notebook', 'review', 'start', 'sightings', 'associations',
-           'count', 'How', 'toy_submission', 'time_run', 'bench_sandbox', 'bench_rendering', 'tell_bench', 'tell_index',
-           'tell_rendering', 'tell_sandbox', 'bench', 'bench_gpu', 'demo_data', 'demo_train', 'demo_pack',
-           'engine_fits', 'read_result', 'demo_submission', 'demo_report', 'demo_folder', 'demo', 'main',
-           'without_extra', 'failure', 'run']
+           'describe_survey', 'meanings_of', 'say_meanings', 'data', 'scenarios', 'list_weights', 'get_weights',
+           'value_of', 'changes_of', 'check_recipe', 'check_table', 'pick_recipe', 'install', 'remove_others',
+           'install_model', 'tell_training', 'hand_over', 'check_training', 'said_of', 'train', 'train_baseline',
+           'train_whales', 'train_on', 'tell_threshold', 'calibrate', 'ablate', 'pack', 'where_to_run',
+           'test_submission', 'how_to_audit', 'audit', 'read_zip', 'sha12', 'result_row', 'tell_score', 'score',
+           'report', 'clean', 'call', 'build', 'pull', 'runtime_tests', 'test_container', 'interact', 'existing',
+           'NotWritten', 'keep_table', 'remarks', 'kind_of_source', 'Incoming', 'say_unheard', 'say_whole', 'take_in',
+           'import_and_tell', 'catalogue_counts', 'import_photos', 'detect', 'relink', 'import_decisions',
+           'tell_counts', 'Outgoing', 'check_target', 'as_cell', 'export_forms', 'export_and_tell', 'export_photos',
+           'export_camtrap', 'catalogue_book', 'tell_book', 'history', 'tell_belief', 'find_matches', 'tell_proposals',
+           'match_report', 'match_and_tell', 'match', 'open_for', 'say_groups', 'tell_groups', 'begin_catalogue',
+           'review_command', 'open_review', 'needed_for_review', 'review_page', 'review_notebook', 'review', 'start',
+           'sightings', 'associations', 'count', 'How', 'toy_submission', 'time_run', 'bench_sandbox',
+           'bench_rendering', 'tell_bench', 'tell_index', 'tell_rendering', 'tell_sandbox', 'bench', 'bench_gpu',
+           'demo_data', 'demo_train', 'demo_pack', 'engine_fits', 'read_result', 'demo_submission', 'demo_report',
+           'demo_folder', 'demo', 'main', 'without_extra', 'failure', 'run']
 
 # %% ../nbs/90_cli.ipynb #8bdc0a2b
 import ast
@@ -137,6 +137,27 @@ def check_survey(
     else:
         print(found.to_string(index=False, max_colwidth=100))
     return dict(problems=len(found)), int(len(found) > 0)
+
+# %% ../nbs/90_cli.ipynb #5c6c2fd7
+@command
+def describe_survey(
+    folder: Path,  # survey folder
+    licence: str = "",  # what may be done with it: a name of SPDX such as CC-BY-4.0, or an address
+    name: str = "",  # of the survey; that of the folder by default
+    creator: str = "",  # who is to be named
+    description: str = "",  # one sentence
+    url: str = "",  # where it is to be had
+    citation: str = "",  # how it is to be cited
+    version: str = "1.0.0",
+):
+    "Write a data card, and Croissant for search engines and data loaders, into a survey folder."
+    from whaledo.whale.data import card
+
+    title = name or folder.resolve().name
+    about = card.About(title, licence, creator, description, url, citation, version)
+    files = card.describe_survey(folder, about)
+    print(f"{folder}: {' and '.join(f.name for f in files)} written")
+    return dict(files=[str(f) for f in files])
 
 # %% ../nbs/90_cli.ipynb #9c448208
 def meanings_of(folder: Path, df) -> dict:  # {viewpoint: Meaning}
