@@ -351,8 +351,9 @@ function render({ model, el }) {
       select('viewpoint', 'Viewpoint', [['', 'any'], ...now.choices.viewpoint.map(v => [v, v])]),
       select('place', 'Place', [['', 'any'], ...now.choices.place.map(v => [v, v])]),
       date('since', 'From'), date('until', 'To'),
+      select('lacking', 'Lacking', [['', '–'], ['place', 'place'], ['taken_at', 'date'], ['viewpoint', 'viewpoint']]),
       select('show', 'Show', [['all', 'all undecided'], ['waiting', 'not skipped'], ['skipped', 'skipped']]),
-      button('Clear', '', () => act('choose', { viewpoint: '', place: '', since: '', until: '', show: 'all' })))
+      button('Clear', '', () => act('choose', { viewpoint: '', place: '', since: '', until: '', lacking: '', show: 'all' })))
     if (now.share !== null) filters.append(knownShare())
     if (name) filters.elements[name]?.focus()
   }
