@@ -18,7 +18,7 @@ import pytest
 
 from whaledo.files import InputError
 from whaledo.whale.catalogue import review as R
-from whaledo.whale.catalogue.store import Catalogue, decide, history, photos, rebuild, undo, writing
+from whaledo.whale.catalogue.store import Catalogue, decide, fields_said, history, photos, rebuild, undo, writing
 
 NOBODY = dict(same=0, new=0, different=0, skipped=0, last="")
 
@@ -599,6 +599,7 @@ def test_a_hundred_thousand_photos_in_the_browser(chromium, lab):
 def test_the_review_is_a_page_with_no_cell_to_run(chromium, ready, tmp_path):
     from whaledo.cli import review_command
     file = fresh(ready, tmp_path)
+    (tmp_path/"fields.csv").write_text("field,about,values\nquality,photo,good;poor\nmarks,animal,\n")
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         port = s.getsockname()[1]
@@ -620,6 +621,7 @@ def test_the_review_is_a_page_with_no_cell_to_run(chromium, ready, tmp_path):
         assert page.locator("text=WHALEDO_CATALOGUE").count() == 0  # no code
         an_encounter_in_one_go(page, file)
         all_photos_of_a_whale(page, file)
+        fields_are_filled_in(page, file)
         page.close()
         on_a_telephone(chromium, address)
     finally:
@@ -653,6 +655,19 @@ def an_encounter_in_one_go(page, file):
     page.locator(".wr-tally", has_text=f"{len(ids)} named").wait_for()
     with Catalogue(file) as cat:
         assert set(photos(cat, ids).whale_id) == {photos(cat, ids[:1]).whale_id[0]} != {""}
+
+
+def fields_are_filled_in(page, file):
+    "The dialog of the fields that fields.csv names, for the photo and for the chosen animal."
+    page.locator(".wr-card:not([data-whale=''])").first.locator(".wr-name").click()
+    page.keyboard.press("d")
+    page.locator("dialog select").select_option("poor")
+    page.locator("dialog input").fill("a notch")
+    page.get_by_role("button", name="Write").click()
+    page.locator(".wr-fact", has_text="quality: poor").wait_for()
+    page.locator(".wr-place", has_text="marks: a notch").wait_for()
+    with Catalogue(file) as cat:
+        assert fields_said(cat)[["field", "value"]].values.tolist() == [["quality", "poor"], ["marks", "a notch"]]
 
 
 def all_photos_of_a_whale(page, file):

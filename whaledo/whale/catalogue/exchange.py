@@ -63,6 +63,7 @@ from whaledo.whale.catalogue.store import (
     Foreign,
     KnownContents,
     Remark,
+    fields_said,
     history,
     kept_path,
     known_contents,
@@ -1266,6 +1267,16 @@ def _box_columns(files):
     turned = not {*table.bbox_angle} <= {"", "0"}
     return table if turned else table.drop(columns="bbox_angle")
 
+# %% ../../../whale_nbs/41_exchange.ipynb #5ac99afb
+def _add_fields(catalogue, table, rows):
+    "A column for each field that somebody has filled in, of the photo or of its animal (in place)."
+    for name, said in fields_said(catalogue).groupby("field"):
+        of_photo = said[said.whale == ""].set_index("photo_id").value
+        of_whale = said[said.whale != ""].set_index("whale").value
+        told = rows.photo_id.map(of_photo).fillna(rows.whale_id.map(of_whale))
+        before = table[name] if name in table else ""
+        table[name] = told.where(told.notna(), before)
+
 # %% ../../../whale_nbs/41_exchange.ipynb #e277e97c
 def export_survey(
     catalogue,  # an open Catalogue
@@ -1277,6 +1288,7 @@ def export_survey(
     _check_viewpoints(catalogue, rows)
     _check_files(rows)
     table = _survey_table(rows, species_of(catalogue))
+    _add_fields(catalogue, table, rows)
     with plain_os_errors(folder), atomic_folder(folder) as new:
         for path, source in dict(zip(table.path, rows.file)).items():
             link_or_copy(split_box(source)[0], new / path)

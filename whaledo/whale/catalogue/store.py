@@ -8,15 +8,15 @@ __all__ = ['VERSION', 'PHOTO_TABLES', 'SINCE_2', 'MODEL_TABLES', 'LOG', 'GUARD',
            'SPLIT', 'EFFECTS', 'LIST', 'LATEST', 'READ_FACT', 'FIRST_NAMED', 'OWN', 'SAME', 'KNOWN', 'ADD_PHOTO',
            'ADD_NAME', 'WHERE_NOW', 'NAMES_SAID', 'NEAR_NAMES', 'OPEN', 'FACTS_OF_ALL', 'TAKE_IN', 'VIEWS_SAID',
            'FACTS_NOW', 'OF_PHOTOS', 'FACT_COLUMNS', 'PHOTO_COLUMNS', 'NAME_COLUMNS', 'FILES', 'SENTENCES', 'HISTORY',
-           'COLUMNS', 'NOTES_OF', 'MATCH_COLUMNS', 'MATCH_TYPES', 'MATCHES', 'ASKED', 'AMONG', 'WHO', 'plain_errors',
-           'Catalogue', 'writing', 'apply_decision', 'append_decision', 'rebuild', 'whales_after', 'whale_of',
-           'whale_exists', 'first_named', 'plain', 'decide', 'undo', 'Foreign', 'take_over', 'absolute_path',
-           'kept_path', 'seen_at', 'known_files', 'KnownContents', 'known_contents', 'Remark', 'check_near', 'Decided',
-           'TakenIn', 'Told', 'Before', 'take_in', 'photo_facts', 'photos', 'names', 'PhotoFiles', 'photo_files',
-           'held_files', 'photos_of', 'still_undecided', 'rejections', 'decision_sentence', 'history', 'Decision',
-           'own_decisions', 'notes', 'notes_of', 'skipped', 'without_vectors', 'Embedded', 'embedded', 'add_blobs',
-           'read_blobs', 'add_vectors', 'vectors', 'replace_matches', 'matches', 'noted_models', 'models',
-           'latest_model', 'last_noted', 'animals_known']
+           'COLUMNS', 'NOTES_OF', 'FIELDS_SAID', 'MATCH_COLUMNS', 'MATCH_TYPES', 'MATCHES', 'ASKED', 'AMONG', 'WHO',
+           'plain_errors', 'Catalogue', 'writing', 'apply_decision', 'append_decision', 'rebuild', 'whales_after',
+           'whale_of', 'whale_exists', 'first_named', 'plain', 'decide', 'undo', 'Foreign', 'take_over',
+           'absolute_path', 'kept_path', 'seen_at', 'known_files', 'KnownContents', 'known_contents', 'Remark',
+           'check_near', 'Decided', 'TakenIn', 'Told', 'Before', 'take_in', 'photo_facts', 'photos', 'names',
+           'PhotoFiles', 'photo_files', 'held_files', 'photos_of', 'still_undecided', 'rejections', 'decision_sentence',
+           'history', 'Decision', 'own_decisions', 'notes', 'notes_of', 'fields_said', 'skipped', 'without_vectors',
+           'Embedded', 'embedded', 'add_blobs', 'read_blobs', 'add_vectors', 'vectors', 'replace_matches', 'matches',
+           'noted_models', 'models', 'latest_model', 'last_noted', 'animals_known']
 
 # %% ../../../whale_nbs/40_catalogue.ipynb #cc83524a
 import contextlib
@@ -355,6 +355,8 @@ ANY_MAY = {
     "photo_id",
     "whale",
     "step",
+    "field",
+    "value",
 }  # carry besides
 
 # %% ../../../whale_nbs/40_catalogue.ipynb #341cdd99
@@ -1544,6 +1546,24 @@ def notes_of(
     called = [whale, *(old for old, name in renamed.items() if name == whale)]
     rows = _ask(catalogue, NOTES_OF, (json.dumps(called), whale))
     return [dict(who=w, day=d, text=t) for w, d, t in rows]
+
+# %% ../../../whale_nbs/40_catalogue.ipynb #d4afa774
+FIELDS_SAID = """SELECT d.photo_id, d.whale,
+    json_extract(l.payload, '$.field'), json_extract(l.payload, '$.value')
+    FROM decisions d JOIN log l USING(seq) WHERE d.kind = 'note' AND d.undone_by IS NULL
+    AND json_extract(l.payload, '$.field') IS NOT NULL ORDER BY seq"""
+
+
+def fields_said(
+    catalogue,  # an open Catalogue
+) -> pd.DataFrame:  # photo_id (missing where it is about an animal), whale, field, value
+    "What was written into the fields of photos and animals."
+    rows = _ask(catalogue, FIELDS_SAID)
+    df = pd.DataFrame(rows, columns=["photo_id", "whale", "field", "value"])
+    with plain_errors(catalogue.file):
+        renamed = _renamed(catalogue.db)
+    df["whale"] = df.whale.fillna("").replace(renamed)
+    return df.drop_duplicates(["photo_id", "whale", "field"], keep="last")
 
 # %% ../../../whale_nbs/40_catalogue.ipynb #907bbe07
 def skipped(

@@ -16,7 +16,7 @@ const KEYS = { // what the help shows: keys, what they do
     ['A', 'another whale, by name'],
     ['S', 'skip: leave it for later'],
     ['U', 'undo (also Ctrl+Z)'], ['M', 'merge whales that are one'], ['P', 'part photos from the candidate: split it'],
-    ['T', 'take a note'], ['?', 'this help'],
+    ['T', 'take a note'], ['D', 'describe: fill in your fields, of the photo and of the candidate'], ['?', 'this help'],
   ],
 }
 
@@ -33,6 +33,7 @@ function h(tag, attributes = {}, ...children) { // an element
 const percent = p => p == null ? 'no probability' : `${Math.round(100 * p)} %`
 const day = p => p.taken.slice(0, 10) || 'no date'
 const about = p => [p.viewpoint, p.taken || 'no date', p.place].filter(Boolean).join(' · ')
+const said = of => Object.entries(of.said ?? {}).filter(([, value]) => value).map(([name, value]) => `${name}: ${value}`)
 const line = (...parts) => { const el = h('div', { class: 'wr-fact' }, parts); el.title = el.textContent; return el }
 const clamp = (x, low, high) => Math.min(high, Math.max(low, x))
 
@@ -152,10 +153,11 @@ function render({ model, el }) {
     skip: button('Skip', 'S', () => act('skip')), undo: button('Undo', 'U', () => act('undo')),
     name: button('By name', 'A', () => askName()), merge: button('Merge', 'M', () => askMerge()),
     split: button('Split', 'P', () => askSplit()), note: button('Note', 'T', () => askNote()),
+    describe: button('Describe', 'D', () => askFields()),
   }
   const actions = h('div', { class: 'wr-actions', role: 'toolbar', 'aria-label': 'deciding' },
     ['same', 'different', 'new', 'skip'].map(k => buttons[k]), h('span', { class: 'wr-gap' }),
-    ['undo', 'name', 'merge', 'split', 'note'].map(k => buttons[k]))
+    ['undo', 'name', 'merge', 'split', 'note', 'describe'].map(k => buttons[k]))
   const filters = h('form', { class: 'wr-filters', hidden: true, 'aria-label': 'filters', onsubmit: e => e.preventDefault() })
   const filterButton = button('Filters', 'F', () => {
     filters.hidden = !filters.hidden
@@ -255,7 +257,7 @@ function render({ model, el }) {
     const places = [...new Set(c.photos.map(p => p.place).filter(Boolean))].join(', ')
     return h('div', { class: 'wr-card', role: 'listitem', 'data-whale': c.whale },
       h('button', { type: 'button', class: 'wr-name', onclick: () => choose(i, 0) },
-        i < 9 && h('kbd', { 'aria-hidden': 'true' }, i + 1), h('b', {}, name), h('span', { class: 'wr-place' }, places),
+        i < 9 && h('kbd', { 'aria-hidden': 'true' }, i + 1), h('b', {}, name), h('span', { class: 'wr-place' }, [places, ...said(c)].filter(Boolean).join(' · ')),
         h('span', { class: 'wr-bar', 'aria-hidden': 'true' }, h('i', { style: `width:${100 * (c.probability ?? 0)}%` })),
         h('span', { class: 'wr-percent' }, c.probability == null ? '–' : percent(c.probability))),
       h('div', { class: 'wr-thumbs' }, thumbs))
@@ -313,7 +315,7 @@ function render({ model, el }) {
     day_.replaceChildren(h('b', {}, now.left.toLocaleString('en')), ' left · today ', h('b', {}, done),
       ` named (${t.new} new), ${t.different} told apart, ${t.skipped} skipped`)
     fill(panes[0], p, p && `photo ${p.id}, to be named: ${about(p)}`,
-      p && [line(h('b', {}, `Photo ${p.id}`), ` model: ${p.proposal}`), line(about(p)),
+      p && [line(h('b', {}, `Photo ${p.id}`), ` model: ${p.proposal}`), line([about(p), ...said(p)].join(' · ')),
         p.notes.map(n => h('span', { class: 'wr-note', title: n.text }, `“${n.text}” ${n.who}, ${n.day}`))])
     watch.disconnect()
     drawStrip()
@@ -321,7 +323,8 @@ function render({ model, el }) {
     if (!now.candidates.length) list.append(h('p', { class: 'wr-empty' },
       p ? 'No candidate is left. Make it a new whale, or skip.' : 'Nothing is left to review here. Thank you!'))
     for (const k of ['same', 'different']) buttons[k].disabled = !now.candidates.length
-    for (const k of ['new', 'skip', 'name', 'note']) buttons[k].disabled = !p
+    for (const k of ['new', 'skip', 'name', 'note', 'describe']) buttons[k].disabled = !p
+    buttons.describe.hidden = !now.choices.fields.length
     buttons.undo.disabled = !t.last; buttons.undo.title = t.last ? `Undo (U): ${t.last}` : 'Nothing to undo'
     galleryButton.disabled = !now.candidates.some(c => c.whale)
     buttons.split.disabled = !now.candidates.some(c => c.whale)
@@ -435,6 +438,21 @@ function render({ model, el }) {
     'Write', () => act('note', { text: field('text'), whale: field('about') }))
   }
 
+  function askFields() {
+    const { fields } = now.choices, c = candidate()
+    if (!now.photo || !fields.length) return say('There are no fields: fields.csv beside the catalogue says which there are.', true)
+    const asked = fields.filter(f => f.about === 'photo' || c?.whale), of = f => (f.about === 'photo' ? now.photo : c).said?.[f.name] ?? ''
+    const box = (f, i) => f.values.length
+      ? h('select', { name: `f${i}` }, ['', ...f.values].map(v => h('option', { value: v, selected: v === of(f) }, v || '–')))
+      : h('input', { name: `f${i}`, value: of(f), autocomplete: 'off' })
+    const who = f => f.about === 'photo' ? `photo ${now.photo.id}` : c.whale
+    ask('Describe', asked.map((f, i) => h('label', { class: 'wr-line' }, `${f.name} of ${who(f)}`, box(f, i))), 'Write', () => {
+      const changed = about => Object.fromEntries(asked.map((f, i) => [f, field(`f${i}`)])
+        .filter(([f, value]) => f.about === about && value !== of(f)).map(([f, value]) => [f.name, value]))
+      act('describe', { of_photo: changed('photo'), of_whale: changed('animal'), whale: c?.whale ?? '' })
+    })
+  }
+
   // ---- keys
   const move = (x, y) => { view.x += x / 8; view.y += y / 8; place() }
   const arrows = { ArrowLeft: [1, 0], ArrowRight: [-1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] }
@@ -445,7 +463,7 @@ function render({ model, el }) {
   const keys = {
     y: press(buttons.same), Enter: press(buttons.same), n: press(buttons.different), w: press(buttons.new),
     s: press(buttons.skip), u: press(buttons.undo), a: press(buttons.name), m: press(buttons.merge),
-    p: press(buttons.split), t: press(buttons.note), f: press(filterButton), h: toggleHeat, '?': help,
+    p: press(buttons.split), t: press(buttons.note), d: press(buttons.describe), f: press(filterButton), h: toggleHeat, '?': help,
     g: press(galleryButton), e: press(encounterButton),
     '+': () => zoom(1.4), '=': () => zoom(1.4), '-': () => zoom(1 / 1.4), '−': () => zoom(1 / 1.4), 0: whole,
     r: () => turn(1), R: () => turn(0), c: () => shade('contrast', .1), C: () => shade('contrast', -.1),
