@@ -1524,9 +1524,10 @@ def notes(
     catalogue,  # an open Catalogue
     photo_id: int,
 ) -> list:  # of dict(who, day, text), latest last
-    "What has been noted about a photo."
-    sql = """SELECT who, substr(at, 1, 10), text FROM decisions
-             WHERE kind = 'note' AND photo_id = ? AND undone_by IS NULL ORDER BY seq"""
+    "What has been noted about a photo; what fills in a field is told by `fields_said`."
+    sql = """SELECT d.who, substr(d.at, 1, 10), d.text FROM decisions d JOIN log l USING(seq)
+             WHERE d.kind = 'note' AND d.photo_id = ? AND d.undone_by IS NULL
+             AND json_extract(l.payload, '$.field') IS NULL ORDER BY seq"""
     return [dict(who=w, day=d, text=t) for w, d, t in _ask(catalogue, sql, (photo_id,))]
 
 # %% ../../../whale_nbs/40_catalogue.ipynb #8277959b
