@@ -634,7 +634,7 @@ def rate_sets(
 def told_rates(noted: NotedRates) -> str:
     "The three tables of a model's mistakes in words, or that there are none."
     if not noted.rates:
-        lack = f"{noted.model} has no measured rates of mistakes (`whaledo calibrate`); " if noted.model else ""
+        lack = f"{noted.model} has no rates of mistakes (`whaledo calibrate`); " if noted.model else ""
         return f"{lack}IDs are taken to be right; say how often not"
     units = {f"per {unit}": noted.rates[unit] for unit in ("photo", "group", "occasion")}
     table = pd.DataFrame(units).T.rename(columns=lambda name: name.replace("_", " "))
