@@ -1889,7 +1889,7 @@ def _other_columns(extra):
     return sorted({*extra} - known)
 
 # %% ../../../whale_nbs/41_exchange.ipynb #d3b98ed1
-def _facts_said(rows, meanings):
+def _facts_said(rows, meanings, fields):
     "{fact: bool a row of `_rows`}: what is known that a form may have no place for."
     boxes = [split_box(f)[1] for f in rows.file]
     said = {
@@ -1901,6 +1901,7 @@ def _facts_said(rows, meanings):
         "places": rows.place != "",
         "boxes (the animals are cut out)": [b is not None for b in boxes],
         "angles": [bool(b and b.angle) for b in boxes],
+        "fields": rows.photo_id.isin(fields.photo_id) | rows.whale_id.isin(set(fields.whale) - {""}),
         "masks": [outline_of(e) is not None for e in rows.extra],
         "other columns": [bool(_other_columns(e)) for e in rows.extra],
         "further notes of COCO": [bool(_notes_of_coco(e)) for e in rows.extra],
@@ -1908,12 +1909,12 @@ def _facts_said(rows, meanings):
     return {fact: pd.Series(there, rows.index, bool) for fact, there in said.items()}
 
 # %% ../../../whale_nbs/41_exchange.ipynb #3576e69c
-TABLE_ONLY = ["what viewpoints mean", "masks", "other columns", "further notes of COCO"]
+TABLE_ONLY = ["what viewpoints mean", "fields", "masks", "other columns", "further notes of COCO"]
 CUT = ["boxes (the animals are cut out)", "angles"]
 LEFT_OUT = {  # what a form has no place for
     "survey": ["further notes of COCO"],
-    "coco": ["what viewpoints mean"],
-    "wildlife": ["what viewpoints mean", "further notes of COCO"],
+    "coco": ["what viewpoints mean", "fields"],
+    "wildlife": ["what viewpoints mean", "fields", "further notes of COCO"],
     "wildbook": ["offsets from UTC", "seconds", *CUT, *TABLE_ONLY],
     "camtrap": ["viewpoints", "angles", *TABLE_ONLY],
     "folders": ["viewpoints", "times", "places", *CUT, *TABLE_ONLY],
@@ -1928,7 +1929,8 @@ def not_held(
     "What an export leaves out, since its form has no place for it."
     remarks = []
     if form in LEFT_OUT:
-        said = _facts_said(_rows(catalogue, df), viewpoint_meanings(catalogue))
+        rows = _rows(catalogue, df)
+        said = _facts_said(rows, viewpoint_meanings(catalogue), fields_said(catalogue))
         counts = {fact: int(said[fact].sum()) for fact in LEFT_OUT[form]}
         remedy = "export a survey or COCO, too, if it matters"
         remarks = [
