@@ -148,7 +148,7 @@ def describe_survey(
     description: str = "",  # one sentence
     url: str = "",  # where it is to be had
     citation: str = "",  # how it is to be cited
-    version: str = "1.0.0",
+    version: str = "1.0.0",  # of the survey
 ):
     "Write a data card, and Croissant for search engines and data loaders, into a survey folder."
     from whaledo.whale.data import card
