@@ -455,7 +455,8 @@ def beside(
     frame = df.path.map(lambda path: split_box(path)[0])
     minute = pd.to_datetime(df.taken_at.str[:16], errors="coerce")
     away = (minute - minute[photo_id]).abs()[frame != frame[photo_id]]
-    return [*facts(r.catalogue, away.sort_values(kind="stable").index[:BESIDE].tolist()).values()]
+    nearest = away.sort_values(kind="stable").index[:BESIDE]
+    return [_fact(row) for row in df.loc[nearest].itertuples()]
 
 # %% ../../../whale_nbs/44_match_review.ipynb #333cb53c
 def _add_fields(r, photo):
