@@ -150,8 +150,8 @@ match: setup ## find out who new photos show: make match PHOTOS=new-photos CATAL
 	@test -n "$(PHOTOS)" || { echo "whaledo: name the new photos: make match PHOTOS=new-photos CATALOGUE=belugas.db" >&2; exit 2; }
 	$(WHALEDO) match "$(PHOTOS)" --catalogue "$(CATALOGUE)" --model "$(MODEL)"
 
-review: setup ## look at the matches and decide, on a page in the browser: make review CATALOGUE=belugas.db
-	$(WHALEDO) review --catalogue "$(CATALOGUE)" --model "$(MODEL)"
+review: setup ## look at the matches and decide, on a page in the browser: make review CATALOGUE=belugas.db [WHO=bob SECOND=1]
+	$(WHALEDO) review --catalogue "$(CATALOGUE)" --model "$(MODEL)" $(if $(WHO),--who "$(WHO)") $(if $(SECOND),--second)
 
 build: setup ## build the image for Docker or Podman; not needed with bubblewrap
 	$(WHALEDO) build --engine $(ENGINE) --cpu-or-gpu $(CPU_OR_GPU) --base-image "$(BASE_IMAGE)" --options "$(BUILD_OPTIONS)"

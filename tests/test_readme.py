@@ -163,7 +163,7 @@ def test_numbers_are_those_of_the_rows(page, least):
 
 QUICK = {"README.md": {"new", "import-photos", "catalogue-book"},
          "docs/tutorials/biologist.md": {"new", "check-survey", "import-photos", "history", "scenarios", "export-photos", "count", "associations",
-                                        "catalogue-book"}}
+                                        "catalogue-book", "survey-pages"}}
 
 
 @pytest.mark.parametrize("page", QUICK)

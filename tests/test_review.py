@@ -321,6 +321,16 @@ def lab(tmp_path_factory):
             process.kill()
 
 
+def wait_for_address(server, log):
+    "The address that a server says it runs at, with its token."
+    for _ in range(240):
+        if found := [w for w in log.read_text().split() if w.startswith("http://") and "token=" in w]:
+            return found[0]
+        assert server.poll() is None, log.read_text()[-2000:]
+        time.sleep(.25)
+    raise AssertionError("no address")
+
+
 def write_notebook(folder, *cells):
     "In a folder of its own; what JupyterLab calls it."
     code = [dict(cell_type="code", id=f"cell{i}", execution_count=None, metadata={}, outputs=[], source=c)
@@ -495,6 +505,34 @@ def test_ten_by_mouse_ten_by_keyboard_two_undone_and_the_kernel_killed(chromium,
     r.catalogue.close()
 
 
+def test_a_second_tab_and_a_kernel_that_was_restarted_say_so(chromium, lab, ready):
+    (folder := lab.folder/"third").mkdir()
+    file = fresh(ready, folder)
+    notebook = write_notebook(folder, NOTEBOOK.format(file="belugas.db", more=""))
+    s = Screen(chromium, lab.address, notebook).run()
+    s.command("docmanager:save")
+    s.page.wait_for_timeout(1500)
+    other = Screen(chromium, lab.address, notebook)
+    told = other.page.locator(".jp-OutputArea-output", has_text="The review table of").first
+    told.wait_for(timeout=30_000)
+    assert "run the cell to open it here" in told.inner_text()
+    other.page.close()
+
+    s.root.focus()
+    s.press("s")
+    before = written(file)
+    s.command("kernelmenu:restart")
+    s.page.locator(".jp-Dialog .jp-mod-accept").click()
+    s.page.locator(".wr-status.wr-trouble", has_text="reload the page, or run the cell").wait_for(timeout=30_000)
+    s.root.focus()
+    s.page.keyboard.press("w")
+    s.page.wait_for_timeout(500)
+    assert written(file) == before != []
+    s.run()
+    assert s.photo() == R.view_state(r := R.start(file, "ana"))["photo"]["id"]
+    r.catalogue.close()
+
+
 def a_double_click_decides_once(s, file):
     before = len(written(file))
     photo = s.photo()
@@ -516,14 +554,14 @@ def look_closer(s):
     "Zoom and pan move both photos; every picture and every button says what it is."
     def at():  # the matrices by which the photos are moved
         matrix = "e => getComputedStyle(e).transform.replace('matrix(', '').split(',').map(parseFloat)"
-        return [stage.evaluate(matrix) for stage in s.page.locator(".wr-stage").all()]
+        return [stage.evaluate(matrix) for stage in s.page.locator(".wr-panes .wr-stage").all()]
 
     s.root.focus()
     begin = at()
     s.press("+", "+", "ArrowLeft")
     left, right = at()
     assert left[0] == right[0] > 1.9 and left == pytest.approx(right, abs=1) and left[4] > begin[0][4]
-    box = s.page.locator(".wr-pane").last.bounding_box()
+    box = s.page.locator(".wr-panes .wr-pane").last.bounding_box()
     s.page.mouse.move(box["x"] + 60, box["y"] + 90)
     s.page.mouse.wheel(0, -200)
     s.page.mouse.down()
@@ -582,7 +620,7 @@ def test_a_photo_that_cannot_be_read_says_so(chromium, lab, ready):
 
 @pytest.mark.skipif(not os.environ.get("WHALEDO_BENCH"), reason="takes a minute; set WHALEDO_BENCH=1")
 def test_a_hundred_thousand_photos_in_the_browser(chromium, lab):
-    (folder := lab.folder/"third").mkdir()
+    (folder := lab.folder/"crowd").mkdir()
     R.crowd(folder/"belugas.db", 100_000, 1_000)
     notebook = write_notebook(folder, *NOTEBOOK.format(file="belugas.db", more="").splitlines())
     s = Screen(chromium, lab.address, notebook)
@@ -594,107 +632,3 @@ def test_a_hundred_thousand_photos_in_the_browser(chromium, lab):
     took = time.perf_counter() - began
     print(f"first screen of 100,000 photos: {took:.2f} s")
     assert s.page.locator(".wr-card img").count() <= 44  # nothing is loaded that is not shown
-
-
-def test_the_review_is_a_page_with_no_cell_to_run(chromium, ready, tmp_path):
-    from whaledo.cli import review_command
-    file = fresh(ready, tmp_path)
-    (tmp_path/"fields.csv").write_text("field,about,values\nquality,photo,good;poor\nmarks,animal,\n")
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        port = s.getsockname()[1]
-    own = dict(os.environ, WHALEDO_CATALOGUE=str(file), WHALEDO_WHO="ana", PYTHONUNBUFFERED="1")
-    command = [*review_command(tmp_path, lab=False), "--no-browser", f"--port={port}"]
-    with open(tmp_path/"page.log", "w") as log:
-        server = subprocess.Popen(command, cwd=tmp_path, stdout=log, stderr=log, env=own)
-    try:
-        address = wait_for_address(server, tmp_path/"page.log")
-        page = chromium.new_page(viewport=dict(width=900, height=860))
-        page.goto(address)
-        page.locator(".wr-card").first.wait_for(timeout=90_000)
-        shown = int(page.locator(".wr-stage .wr-frame").first.get_attribute("data-photo"))
-        wide = [p.bounding_box()["width"] for p in page.locator(".wr-pane").all()]
-        assert min(wide) > max(c.bounding_box()["width"] for c in page.locator(".wr-thumb").all())
-        page.locator(".wr-actions").get_by_role("button", name="Skip").click()
-        page.wait_for_function(f"() => document.querySelector('.wr-stage .wr-frame').dataset.photo != '{shown}'")
-        assert written(file) == [("skip", shown, None)]
-        assert page.locator("text=WHALEDO_CATALOGUE").count() == 0  # no code
-        an_encounter_in_one_go(page, file)
-        all_photos_of_a_whale(page, file)
-        fields_are_filled_in(page, file)
-        page.close()
-        on_a_telephone(chromium, address)
-    finally:
-        family = psutil.Process(server.pid).children(recursive=True)
-        server.terminate()
-        psutil.wait_procs([psutil.Process(server.pid), *family], 10)
-
-
-def wait_for_address(server, log):
-    "The address that a server says it runs at, with its token."
-    for _ in range(240):
-        if found := [w for w in log.read_text().split() if w.startswith("http://") and "token=" in w]:
-            return found[0]
-        assert server.poll() is None, log.read_text()[-2000:]
-        time.sleep(.25)
-    raise AssertionError("no address")
-
-
-def an_encounter_in_one_go(page, file):
-    "Skip to a photo that was not taken alone, tick all of its encounter by one key, name them by one more."
-    while not page.locator(".wr-strip .wr-thumb").count():
-        shown = page.locator(".wr-stage .wr-frame").first.get_attribute("data-photo")
-        page.locator(".wr-actions").get_by_role("button", name="Skip").click()
-        page.wait_for_function(f"() => document.querySelector('.wr-stage .wr-frame').dataset.photo != '{shown}'")
-    both = ".wr-stage .wr-frame:first-child, .wr-strip .wr-frame"
-    ids = [int(e.get_attribute("data-photo")) for e in page.locator(both).all()]
-    ids.pop(1)  # of the candidate
-    page.keyboard.press("e")
-    assert page.locator(".wr-strip .wr-thumb[aria-pressed=true]").count() == len(ids) - 1
-    page.keyboard.press("w")
-    page.locator(".wr-tally", has_text=f"{len(ids)} named").wait_for()
-    with Catalogue(file) as cat:
-        assert set(photos(cat, ids).whale_id) == {photos(cat, ids[:1]).whale_id[0]} != {""}
-
-
-def fields_are_filled_in(page, file):
-    "The dialog of the fields that fields.csv names, for the photo and for the chosen animal."
-    page.locator(".wr-card:not([data-whale=''])").first.locator(".wr-name").click()
-    page.keyboard.press("d")
-    page.locator("dialog select").select_option("poor")
-    page.locator("dialog input").fill("a notch")
-    page.get_by_role("button", name="Write").click()
-    page.locator(".wr-fact", has_text="quality: poor").wait_for()
-    page.locator(".wr-place", has_text="marks: a notch").wait_for()
-    with Catalogue(file) as cat:
-        assert fields_said(cat)[["field", "value"]].values.tolist() == [["quality", "poor"], ["marks", "a notch"]]
-
-
-def all_photos_of_a_whale(page, file):
-    "The gallery, by view and year."
-    card = page.locator(".wr-card:not([data-whale=''])").first
-    card.locator(".wr-name").click()
-    name = card.get_attribute("data-whale")
-    page.keyboard.press("g")
-    page.locator(".wr-gallery td img").first.wait_for()
-    with Catalogue(file) as cat:
-        mine = photos(cat)
-    mine = mine[mine.whale_id == name]
-    assert page.locator(".wr-gallery td .wr-frame").count() == len(mine)
-    columns = page.locator(".wr-gallery th[scope=col]").all_inner_texts()
-    assert columns == sorted(set(mine.taken_at.str[:4]))
-    page.keyboard.press("Escape")
-
-
-def on_a_telephone(chromium, address):
-    "The photos stay larger than the candidates, and nothing runs over the edge."
-    page = chromium.new_page(viewport=dict(width=390, height=800), has_touch=True)
-    page.goto(address)
-    page.locator(".wr-card").first.wait_for(timeout=90_000)
-    photos_, thumbs = ([e.bounding_box() for e in page.locator(s).all()] for s in (".wr-pane", ".wr-thumb"))
-    assert min(p["width"]*p["height"] for p in photos_) > max(t["width"]*t["height"] for t in thumbs)
-    assert max(b.bounding_box()["x"] + b.bounding_box()["width"] for b in page.locator(".wr :not(.wr-strip) > button:visible").all()) <= 390
-    before = page.locator(".wr-tally").inner_text()
-    page.locator(".wr-actions").get_by_role("button", name="New whale").tap()
-    page.wait_for_function("before => document.querySelector('.wr-tally').innerText !== before", arg=before)
-    page.close()

@@ -14,13 +14,13 @@ __all__ = ['app', 'weights', 'RECIPES', 'OTHER_EXAM', 'CONCERNS', 'FILE_FORMS', 
            'NotWritten', 'keep_table', 'remarks', 'kind_of_source', 'Incoming', 'say_unheard', 'say_whole', 'take_in',
            'import_and_tell', 'catalogue_counts', 'import_photos', 'detect', 'relink', 'import_decisions',
            'tell_counts', 'Outgoing', 'check_target', 'as_cell', 'export_forms', 'export_and_tell', 'export_photos',
-           'export_camtrap', 'catalogue_book', 'tell_book', 'history', 'tell_belief', 'find_matches', 'tell_proposals',
-           'match_report', 'match_and_tell', 'match', 'open_for', 'say_groups', 'tell_groups', 'begin_catalogue',
-           'review_command', 'open_review', 'needed_for_review', 'review_page', 'review_notebook', 'review', 'start',
-           'sightings', 'associations', 'count', 'How', 'toy_submission', 'time_run', 'bench_sandbox',
-           'bench_rendering', 'tell_bench', 'tell_index', 'tell_rendering', 'tell_sandbox', 'bench', 'bench_gpu',
-           'demo_data', 'demo_train', 'demo_pack', 'engine_fits', 'read_result', 'demo_submission', 'demo_report',
-           'demo_folder', 'demo', 'main', 'without_extra', 'failure', 'run']
+           'export_camtrap', 'catalogue_book', 'tell_book', 'survey_pages', 'history', 'agreement', 'tell_belief',
+           'find_matches', 'tell_proposals', 'match_report', 'match_and_tell', 'match', 'open_for', 'say_groups',
+           'tell_groups', 'begin_catalogue', 'review_command', 'open_review', 'needed_for_review', 'review_page',
+           'review_notebook', 'review', 'start', 'sightings', 'associations', 'count', 'How', 'toy_submission',
+           'time_run', 'bench_sandbox', 'bench_rendering', 'tell_bench', 'tell_index', 'tell_rendering', 'tell_sandbox',
+           'bench', 'bench_gpu', 'demo_data', 'demo_train', 'demo_pack', 'engine_fits', 'read_result',
+           'demo_submission', 'demo_report', 'demo_folder', 'demo', 'main', 'without_extra', 'failure', 'run']
 
 # %% ../nbs/90_cli.ipynb #8bdc0a2b
 import ast
@@ -1121,6 +1121,26 @@ def tell_book(made) -> dict:
     print(f"{made.folder}: {size}; open index.html")
     return dict(made._asdict(), folder=str(made.folder))
 
+# %% ../nbs/90_cli.ipynb #19c9c871
+@command
+def survey_pages(
+    target: Path,  # folder to make, with survey.pdf and index.html
+    catalogue: Path = Path("catalogue.db"),  # to read
+    title: str = "",  # by default the name of the catalogue
+    places: Path = None,  # CSV with columns place, latitude, longitude: where places are
+):
+    "Print a survey: a timeline of all animals, a map and a calendar of encounters."
+    from whaledo.tables import plural
+    from whaledo.whale.catalogue import book
+    from whaledo.whale.catalogue import survey_pages as pages
+
+    spots = book.read_places(places) if places else {}
+    with existing(catalogue) as c:
+        made = pages.survey_pages(c, target, title, spots)
+    counted = f"{plural(made.animals, 'animal')} and {plural(made.encounters, 'encounter')}"
+    print(f"{made.folder}: {counted} on {plural(made.pages, 'page')}; open index.html")
+    return dict(made._asdict(), folder=str(made.folder))
+
 # %% ../nbs/90_cli.ipynb #68bf53a3
 @command
 def history(
@@ -1138,6 +1158,26 @@ def history(
         undone = f"  (undone by {d.undone_by})" if d.undone_by else ""
         print(f"{d.seq:>6}  {d.at}  {d.who:<10}  {d.what}{undone}")
     return dict(decisions=len(df), undone=int(df.undone_by.notna().sum()))
+
+# %% ../nbs/90_cli.ipynb #440b867d
+@command
+def agreement(
+    catalogue: Path = Path("catalogue.db"),  # with second opinions, as `review --second` writes them
+    table: Path = None,  # CSV for every photo that two people looked at
+):
+    "How often a second person saw the same animal, and where the two differ."
+    from whaledo.whale.catalogue import agreement as two
+
+    with existing(catalogue) as c:
+        twice = two.looked_at_twice(c)
+    found = two.agreement(twice)
+    print(two.agreement_sentences(found, twice))
+    apart = twice[twice.how != two.BOTH]
+    for row in apart.head(30).itertuples():
+        first = f"photo {row.photo_id} ({row.path}): {row.first} named {row.whale}"
+        print(f"{first}, {row.second} saw {two.told(row.seen)}")
+    keep_table(table, twice)
+    return dict(photos=found.photos, share=found.share, kappa=found.kappa, apart=len(apart))
 
 # %% ../nbs/90_cli.ipynb #7e56ae04
 def tell_belief(c):
@@ -1283,10 +1323,11 @@ def review_command(folder: Path, lab: bool) -> list:  # of words
     return [sys.executable, "-m", "jupyterlab", notebook, *root]
 
 
-def open_review(catalogue: Path, model: Path, lab: bool = False):
-    "Become the review of a catalogue."
+def open_review(catalogue: Path, model: Path, lab: bool = False, **said):
+    "Become the review of a catalogue; said: WHO and SECOND, see `review`."
     os.environ["WHALEDO_CATALOGUE"] = str(catalogue.resolve())
     os.environ["WHALEDO_MODEL"] = str(model.resolve())
+    os.environ |= {f"WHALEDO_{name}": value for name, value in said.items() if value}
     command = review_command(project(), lab)
     os.execvp(command[0], command)
 
@@ -1316,10 +1357,12 @@ def review(
     catalogue: Path = Path("catalogue.db"),  # of `whaledo match`
     model: Path = Path("submission_src"),  # for heat maps
     lab: bool = False,  # in JupyterLab, in a notebook that explains it
+    who: str = "",  # your name in the log; that of your account by default
+    second: bool = False,  # a second opinion: photos that others named, without their names
 ):
     "Open the review table, a page in the browser."
     existing(catalogue).close()
-    open_review(catalogue, model, lab)
+    open_review(catalogue, model, lab, WHO=who, SECOND="yes" if second else "")
 
 # %% ../nbs/90_cli.ipynb #931993f9
 @command

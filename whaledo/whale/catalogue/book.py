@@ -5,12 +5,12 @@
 # %% auto #0
 __all__ = ['LATITUDES', 'LONGITUDES', 'GPS', 'COMPARED', 'INKS', 'MM_PER_POINT', 'SHARE', 'ROW', 'LABEL', 'KM_PER_DEGREE',
            'PIXELS', 'MOST_NOTES', 'MOST_PICTURES', 'FONT', 'MARGIN', 'WIDTH', 'FOOT', 'PHOTO_HEIGHT', 'COLUMNS',
-           'ROWS', 'Spot', 'spot_of', 'told_spot', 'camera_spot', 'read_places', 'spots', 'sharpness', 'best_photos',
-           'Line', 'Dot', 'Words', 'Drawing', 'to_hex', 'to_svg', 'onto_page', 'side_colours', 'timeline',
-           'round_length', 'Extent', 'extent_of', 'draw_map', 'Picture', 'Animal', 'small_copy', 'picture_of', 'Book',
-           'map_of', 'summary_of', 'pictures_of', 'animal_of', 'natural', 'Pages', 'write', 'fitted', 'Place',
-           'put_picture', 'height_of', 'put_animal', 'write_book', 'by_side', 'write_sheets', 'write_page', 'BookMade',
-           'catalogue_book']
+           'ROWS', 'PAGE', 'Spot', 'spot_of', 'told_spot', 'camera_spot', 'read_places', 'spots', 'sharpness',
+           'best_photos', 'Line', 'Dot', 'Words', 'Drawing', 'to_hex', 'to_svg', 'onto_page', 'side_colours',
+           'timeline', 'round_length', 'Extent', 'extent_of', 'scale_bar', 'frame_of', 'draw_map', 'Picture', 'Animal',
+           'small_copy', 'picture_of', 'Book', 'map_of', 'span_of', 'summary_of', 'pictures_of', 'animal_of', 'natural',
+           'Pages', 'write', 'fitted', 'Place', 'put_picture', 'height_of', 'put_animal', 'write_book', 'by_side',
+           'write_sheets', 'packaged', 'style_of_book', 'write_page', 'BookMade', 'is_named', 'catalogue_book']
 
 # %% ../../../whale_nbs/46_catalogue_book.ipynb #b52ec83c
 import math
@@ -209,7 +209,7 @@ class Drawing(NamedTuple):
     told: str = ""  # what it shows, for those who cannot see it
 
 
-INKS = {"ink": "#1b1f24", "muted": "#5c6670", "grid": "#c9d0d6", "faint": "#e4e8eb"}
+INKS = {"ink": "#1b1f24", "muted": "#5c6670", "grid": "#c9d0d6", "faint": "#e4e8eb", "page": "#ffffff"}
 MM_PER_POINT = 25.4 / 72
 
 
@@ -263,8 +263,9 @@ def _draw_shape(pdf, shape, x, y):
 # %% ../../../whale_nbs/46_catalogue_book.ipynb #8cca1b3a
 def onto_page(pdf: FPDF, drawing: Drawing, x: float, y: float):
     "A drawing for the press, its upper left corner at x, y mm."
-    for shape in drawing.shapes:
-        _draw_shape(pdf, shape, x, y)
+    with pdf.local_context(stroke_cap_style="BUTT"):  # lines end where they end, as those of SVG do
+        for shape in drawing.shapes:
+            _draw_shape(pdf, shape, x, y)
 
 # %% ../../../whale_nbs/46_catalogue_book.ipynb #7fb224fc
 def side_colours(
@@ -372,8 +373,11 @@ def extent_of(
     return Extent(middle, 1.3 * max(np.ptp(east), np.ptp(north), 1.0))
 
 # %% ../../../whale_nbs/46_catalogue_book.ipynb #6bb78b31
-def _scale_bar(extent, size):
-    "How far a kilometre is."
+def scale_bar(
+    extent: Extent,
+    size: float,  # mm from side to side of the map
+) -> list:  # of shapes
+    "How far a kilometre is, and where north is."
     km = round_length(extent.km / 3)
     long = size * km / extent.km
     foot = size - 3
@@ -383,6 +387,14 @@ def _scale_bar(extent, size):
         Words(size - 3, 4.5, "N ↑", "end", size=6),
     ]
 
+# %% ../../../whale_nbs/46_catalogue_book.ipynb #d2701f6a
+def frame_of(
+    size: float,  # mm from side to side
+) -> list:  # of Line
+    "The four sides of a map."
+    corners = [(0, 0), (size, 0), (size, size), (0, size), (0, 0)]
+    return [Line(*a, *b) for a, b in zip(corners, corners[1:])]
+
 # %% ../../../whale_nbs/46_catalogue_book.ipynb #3912d08f
 def draw_map(
     own: pd.DataFrame,  # latitude, longitude, colour: of one animal
@@ -391,14 +403,12 @@ def draw_map(
     size: float = 38,  # mm from side to side
 ) -> Drawing:
     "Where it was seen, among all places."
-    corners = [(0, 0), (size, 0), (size, size), (0, size), (0, 0)]
-    frame = [Line(*a, *b) for a, b in zip(corners, corners[1:])]
     seen = {(round(x), round(y)) for x, y in zip(*extent.on_map(everybody, size))}
     grey = [Dot(x, y, 0.7, "grid") for x, y in sorted(seen)]
     places = zip(*extent.on_map(own, size), own.colour)
     dots = [Dot(x, y, 1.2, colour) for x, y, colour in places]
     told = f"map: seen at {len(own)} places"
-    return Drawing(size, size, [*frame, *grey, *dots, *_scale_bar(extent, size)], told)
+    return Drawing(size, size, [*frame_of(size), *grey, *dots, *scale_bar(extent, size)], told)
 
 # %% ../../../whale_nbs/46_catalogue_book.ipynb #ef6971ae
 class Picture(NamedTuple):
@@ -500,7 +510,9 @@ def map_of(
     return draw_map(own.drop_duplicates(), everybody, book.extent, size)
 
 # %% ../../../whale_nbs/46_catalogue_book.ipynb #ba101341
-def _span(dates):
+def span_of(
+    dates: pd.Series,  # none of them missing
+) -> str:
     "First and last day in words."
     if dates.empty:
         return "no dates"
@@ -512,7 +524,7 @@ def summary_of(df: pd.DataFrame) -> str:
     "Photos, days and span of an animal, or of all."
     dates = df.date.dropna()
     days = [plural(dates.nunique(), "day")] if len(dates) else []
-    return ", ".join([plural(len(df), "photo"), *days, _span(dates)])
+    return ", ".join([plural(len(df), "photo"), *days, span_of(dates)])
 
 # %% ../../../whale_nbs/46_catalogue_book.ipynb #ae0afd08
 def pictures_of(
@@ -789,10 +801,25 @@ def write_sheets(book: Book, animals: list, file: Path) -> int:  # pages
     return pdf.page_no()
 
 # %% ../../../whale_nbs/46_catalogue_book.ipynb #65969d7f
+PAGE = "static/book.html"
+
+
+def packaged(
+    name: str,  # such as static/book.html
+) -> str:
+    "A template that lies in the package."
+    return files("whaledo.whale.catalogue").joinpath(name).read_text("utf-8")
+
+
+def style_of_book() -> str:  # CSS
+    "How pages for the screen look, by day and in the dark."
+    style = packaged(PAGE).partition("<style>")[2].partition("</style>")[0]
+    return Environment().from_string(style).render(inks=INKS)
+
+# %% ../../../whale_nbs/46_catalogue_book.ipynb #07c409b4
 def write_page(book: Book, animals: list, file: Path) -> Path:
     "All animals on one page, with a field to search them; no script or type comes from elsewhere."
-    template = files("whaledo.whale.catalogue").joinpath("static/book.html")
-    page = Environment(autoescape=True).from_string(template.read_text("utf-8"))
+    page = Environment(autoescape=True).from_string(packaged(PAGE))
     told = dict(title=book.title, animals=animals, summary=summary_of(book.df))
     legend = {s: c for s, c in book.colours.items() if s in {*book.df.viewpoint}}
     survey = book.timeline(book.df)
@@ -810,11 +837,18 @@ class BookMade(NamedTuple):
     sheets: int  # of contact_sheets.pdf
     missing: list  # names of photos that were to be printed and are nowhere
 
+# %% ../../../whale_nbs/46_catalogue_book.ipynb #518d6b04
+def is_named(
+    df: pd.DataFrame,  # `photos` of a catalogue
+) -> pd.Series:  # bool by row
+    "Which photos show an animal that has a name."
+    return (df.whale_id != "") & (df.whale_id != NEW)
+
 # %% ../../../whale_nbs/46_catalogue_book.ipynb #fd32669f
 def _named(catalogue, only):
     "Photos of named animals; InputError where there are none, or none of a name that was asked for."
     df = photos(catalogue)
-    df = df[(df.whale_id != "") & (df.whale_id != NEW)]
+    df = df[is_named(df)]
     if unknown := sorted({*only} - {*df.whale_id}):
         raise InputError(
             f"{catalogue.file}: no photo shows {', '.join(unknown)}; give names of the catalogue."

@@ -63,6 +63,8 @@ from whaledo.whale.catalogue.store import (
     Foreign,
     KnownContents,
     Remark,
+    as_drawn,
+    drawn_boxes,
     fields_said,
     history,
     kept_path,
@@ -1078,7 +1080,7 @@ def _inherit(group):
     )  # in the place of those that are gone
 
 # %% ../../../whale_nbs/41_exchange.ipynb #219b5255
-def _present_names(catalogue, photo_ids):
+def _found_names(catalogue, photo_ids):
     "`names` of photos, found again where they moved; gone ones are left out where there are others."
     rows = checked_names(catalogue, photo_ids)
     if rows.there.all():
@@ -1088,6 +1090,13 @@ def _present_names(catalogue, photo_ids):
             rows = checked_names(catalogue, photo_ids)
     groups = [_inherit(group) for _, group in rows.groupby("photo_id", sort=False)]
     return pd.concat(groups).sort_index()
+
+
+def _present_names(catalogue, photo_ids):
+    "The same, with the boxes that somebody has drawn."
+    rows = _found_names(catalogue, photo_ids)
+    drawn = drawn_boxes(catalogue)
+    return rows.assign(file=[as_drawn(f, drawn.get(i)) for f, i in zip(rows.file, rows.photo_id)])
 
 # %% ../../../whale_nbs/41_exchange.ipynb #346780dd
 def _rows(catalogue, df):

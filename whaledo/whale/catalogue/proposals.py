@@ -4,12 +4,13 @@
 
 # %% auto #0
 __all__ = ['BEST', 'RANKING_ONLY', 'UNKNOWN', 'REACH', 'Compared', 'compared_pairs', 'Judgement', 'batch_of', 'estimated',
-           'judgement', 'believe', 'group_claims', 'mate_probability', 'propose', 'proposals', 'queue', 'candidates',
-           'match', 'BCubed', 'b_cubed']
+           'judgement', 'believe', 'group_claims', 'mate_probability', 'propose', 'proposals', 'wanted', 'queue',
+           'candidates', 'match', 'BCubed', 'b_cubed']
 
 # %% ../../../whale_nbs/43_proposals.ipynb #0e934724
 import json
 from datetime import datetime, timezone
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -62,10 +63,11 @@ def compared_pairs(
     catalogue,  # an open Catalogue
     model: str,
     photo_ids: list = None,
-    among: bool = False,  # as for `matches`
+    among: bool = False,
+    blind: bool = False,  # as for `matches`
 ) -> Compared:
     "The matches of photos, as log-odds that do not depend on the number of photos searched."
-    df = matches(catalogue, model, photo_ids, among)
+    df = matches(catalogue, model, photo_ids, among, blind)
     own = (df.photo_id == df.candidate).to_numpy()
     shift = pd.Series(df.score.to_numpy()[own], df.photo_id.to_numpy()[own])
     pairs = df[~own]
@@ -329,8 +331,14 @@ def _worth(df):
     return df.probability * (1 - df.probability).groupby(df.group).transform("sum")
 
 # %% ../../../whale_nbs/43_proposals.ipynb #fae8ea78
-def _wanted(df, viewpoint, place, since, until):
-    "bool: rows of the queue that the filters of `queue` leave."
+def wanted(
+    df: pd.DataFrame,  # taken_at, viewpoint, place
+    viewpoint: str | None,
+    place: str | None,
+    since,
+    until,  # as for `queue`
+) -> pd.Series:  # bool
+    "Photos that filters leave."
     keep = pd.Series(True, df.index)
     day = df.taken_at.str[:10]
     if viewpoint is not None:
@@ -367,14 +375,14 @@ def queue(
     kept = _kept(catalogue, model) if as_matched else None
     df, trouble = kept or _proposed(catalogue, model)
     df = df.join(photo_facts(catalogue, undecided=True)[[*FACTS]], on="photo_id")
-    df = df.assign(worth=_worth(df))[_wanted(df, viewpoint, place, since, until)]
+    df = df.assign(worth=_worth(df))[wanted(df, viewpoint, place, since, until)]
     return _told(_in_order(catalogue, df), trouble)
 
 # %% ../../../whale_nbs/43_proposals.ipynb #87b7bd86
 REACH = 500  # photos among which the group of one photo is looked for
 
 
-def _linked(catalogue, model, photo_id, pairs, judged):
+def _linked(compared, photo_id, pairs, judged):
     "All photos that a chain of probable links connects with a photo, itself first; pairs: its own."
     found = {photo_id: None}
     while len(found) < REACH:
@@ -384,22 +392,27 @@ def _linked(catalogue, model, photo_id, pairs, judged):
         if not fresh:
             break
         found |= dict.fromkeys(fresh)
-        pairs = compared_pairs(catalogue, model, fresh).pairs
+        pairs = compared(fresh).pairs
     return list(found)
 
 # %% ../../../whale_nbs/43_proposals.ipynb #a6dd4e5f
-def _around(catalogue, model, photo_id, judged):
-    "The Batch of a photo and its candidates, with the pairs of all photos of its group."
-    own = compared_pairs(catalogue, model, [photo_id])
+def _own_pairs(compared, photo_id, file):
+    "The pairs of a photo; InputError when there are none."
+    own = compared([photo_id])
     if not len(own.photo_ids):
-        where = f"{catalogue.file}: photo {photo_id}"
-        raise InputError(f"{where} has not been compared; run `whaledo match`.")
-    near = own.pairs.candidate[own.pairs.whale == ""]
-    ids = list(dict.fromkeys([*_linked(catalogue, model, photo_id, own.pairs, judged), *near]))
-    among = compared_pairs(catalogue, model, ids, among=True)
+        raise InputError(f"{file}: photo {photo_id} has not been compared; run `whaledo match`.")
+    return own.pairs
+
+
+def _around(compared, photo_id, judged, file):
+    "The Batch of a photo and its candidates, with the pairs of all photos of its group."
+    own = _own_pairs(compared, photo_id, file)
+    near = own.candidate[own.whale == ""]
+    ids = list(dict.fromkeys([*_linked(compared, photo_id, own, judged), *near]))
+    among = compared(ids, among=True)
     group = group_photos(among.pairs, ids, judged.fitted["link"])
     members = group.index[group == group[photo_id]].tolist()
-    pairs = compared_pairs(catalogue, model, members).pairs
+    pairs = compared(members).pairs
     there = (pairs.whale != "") | pairs.candidate.isin(ids)
     pairs = _not_rejected(pairs[there], group, judged.rejected)
     return Batch(pairs, group, judged.prior.known, judged.prior.groups)
@@ -441,20 +454,9 @@ def _candidate(rows, probability):
         probability=float(probability) if sure else None,
     )
 
-# %% ../../../whale_nbs/43_proposals.ipynb #e65a12ab
-def candidates(
-    catalogue,  # an open Catalogue
-    photo_id: int,
-    model: str = None,  # of `models`; the latest by default
-    limit: int = 10,  # whales or groups
-    photos_each: int = 4,  # of a whale
-    # of dict(whale, photo_ids, probabilities, scores, probability), best first; whale None: new photos;
-    # probabilities None where there are none, see `judgement`
-) -> list:
-    "Whom a photo may show."
-    model = latest_model(catalogue, model)
-    judged = judgement(catalogue, model)
-    batch = _around(catalogue, model, photo_id, judged)
+# %% ../../../whale_nbs/43_proposals.ipynb #d0047c05
+def _best_units(batch, photo_id, judged, limit, photos_each):
+    "The whales and groups of a Batch that a photo may show, most probable first."
     rows = _rows_to_show(batch, photo_id)
     of = rows.groupby("unit").indices
     shares = _shares(batch, photo_id, judged, rows)
@@ -462,6 +464,26 @@ def candidates(
     if judged.trouble:
         shares = dict.fromkeys(best)
     return [_candidate(rows.iloc[of[u][:photos_each]], shares[u]) for u in best]
+
+# %% ../../../whale_nbs/43_proposals.ipynb #e65a12ab
+def candidates(
+    catalogue,  # an open Catalogue
+    photo_id: int,
+    model: str = None,  # of `models`; the latest by default
+    limit: int = 10,  # whales or groups
+    photos_each: int = 4,  # of a whale
+    blind: bool = False,  # also whales that somebody said it does not show
+    # of dict(whale, photo_ids, probabilities, scores, probability), best first; whale None: new photos;
+    # probabilities None where there are none, see `judgement`
+) -> list:
+    "Whom a photo may show."
+    model = latest_model(catalogue, model)
+    judged = judgement(catalogue, model)
+    if blind:
+        judged = judged._replace(rejected=frozenset())
+    compared = partial(compared_pairs, catalogue, model, blind=blind)
+    batch = _around(compared, photo_id, judged, catalogue.file)
+    return _best_units(batch, photo_id, judged, limit, photos_each)
 
 # %% ../../../whale_nbs/43_proposals.ipynb #e9f178c0
 def match(

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['LOOKS', 'FORMER_NAMES', 'EXACT', 'HELD', 'NEVER', 'ALONE', 'UNLIKE', 'LEAST', 'model_name', 'OpenModel', 'open_model',
-           'view_names', 'embed_new', 'catalogue_index', 'Filters', 'Pool', 'allowed_for', 'at_place', 'Shortlists',
-           'search', 'no_probabilities', 'compare']
+           'view_names', 'index_folder', 'embed_new', 'catalogue_index', 'Filters', 'Pool', 'allowed_for', 'at_place',
+           'Shortlists', 'search', 'no_probabilities', 'compare']
 
 # %% ../../../whale_nbs/42_search.ipynb #7fda8373
 import contextlib
@@ -52,6 +52,7 @@ from whaledo.whale.catalogue.vector_index import (
     Nearest,
     VectorIndex,
     exact_nearest,
+    forget_if_other,
     grow_index,
     index_nearest,
 )
@@ -213,6 +214,20 @@ def _report_lost(lost):
         )
         print(f"{lost:,} photos {left}", file=sys.stderr)
 
+# %% ../../../whale_nbs/42_search.ipynb #ca3bfbbc
+def index_folder(
+    catalogue,  # an open Catalogue
+    model: str,  # of `model_name`
+) -> Path:
+    "Where the index of a model lies, for large catalogues."
+    return Path(f"{catalogue.file}-index") / model
+
+# %% ../../../whale_nbs/42_search.ipynb #b26c3596
+def _forget_old_index(catalogue, model):
+    "An index of photos that have no vector any more, since they are cut out otherwise by now, is made anew."
+    known = embedded(catalogue, model)
+    forget_if_other(index_folder(catalogue, model), known.ids, known.dims)
+
 # %% ../../../whale_nbs/42_search.ipynb #6e02b661
 def embed_new(
     catalogue,  # an open Catalogue
@@ -224,6 +239,7 @@ def embed_new(
 ) -> int:
     "Embed what has no vector yet, and keep it."
     ids = without_vectors(catalogue, model)
+    _forget_old_index(catalogue, model)
     find_nearby(catalogue, checked_names(catalogue, ids))
     lost = 0
     with tqdm(total=len(ids), desc="embed", unit="photo") as bar:
@@ -252,7 +268,7 @@ def catalogue_index(
     known: Embedded,  # the photos that it has seen
 ) -> VectorIndex:  # InputError when there is no room for it
     "The index of all vectors of a model, brought up to date."
-    folder = Path(f"{catalogue.file}-index") / model
+    folder = index_folder(catalogue, model)
     try:
         fetch = partial(_some_vectors, catalogue, model)
         return grow_index(folder, known.ids, known.dims, fetch)
@@ -642,7 +658,7 @@ def _note(catalogue, model, queries, searched, filters, found):
     said = dict(viewpoints=filters.viewpoints, days=filters.days, place=filters.place)
     how = ", ".join(f"{k} {'any' if v is None else v}" for k, v in said.items())
     text = f"{len(queries):,} photos compared with {searched:,}; {how}"
-    decide(catalogue, "note", WHO, model=model, text=text, found=found)
+    decide(catalogue, "note", WHO, model=model, text=text, found=found, filters=said)
 
 # %% ../../../whale_nbs/42_search.ipynb #fbf9afc2
 def compare(

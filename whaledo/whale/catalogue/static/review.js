@@ -8,7 +8,7 @@ const KEYS = { // what the help shows: keys, what they do
     ['← ↑ ↓ →', 'once you are close: move both photos (also by dragging)'],
     ['0', 'whole photos again'], ['R', 'turn the candidate; with Shift the photo on the left'],
     ['C B', 'more contrast, brighter; with Shift less'], ['H', 'heat maps on and off'], ['F', 'filters'],
-    ['G', 'gallery of the candidate: all its photos by view and year'],
+    ['G', 'gallery of the candidate: all its photos by view and year'], ['V', 'four candidates side by side, or one'],
   ],
   Deciding: [
     ['Enter Y', 'same whale as the candidate'], ['N', 'not this whale'], ['W', 'a new whale'],
@@ -16,7 +16,7 @@ const KEYS = { // what the help shows: keys, what they do
     ['A', 'another whale, by name'],
     ['S', 'skip: leave it for later'],
     ['U', 'undo (also Ctrl+Z)'], ['M', 'merge whales that are one'], ['P', 'part photos from the candidate: split it'],
-    ['T', 'take a note'], ['D', 'describe: fill in your fields, of the photo and of the candidate'], ['?', 'this help'],
+    ['I', 'draw a box around the animal, or correct it'], ['T', 'take a note'], ['D', 'describe: fill in your fields, of the photo and of the candidate'], ['?', 'this help'],
   ],
 }
 
@@ -60,6 +60,9 @@ function pictureStore(model) {
       waiting.set(key, [take])
       wanted.push([id, size]); if (wanted.length === 1) queueMicrotask(ask)
     },
+    forget(id) { // it was cut out anew
+      for (const key of [`${id}/small`, `${id}/large`]) if (kept.has(key)) { URL.revokeObjectURL(kept.get(key).url); kept.delete(key) }
+    },
     close() { model.off('msg:custom', receive); for (const { url } of kept.values()) URL.revokeObjectURL(url) },
   }
 }
@@ -79,6 +82,7 @@ function frame(pictures, photo, size, alt, small) {
 
 const SILENT = 'Python does not answer: it is busy, or was stopped. Everything that was confirmed is in the catalogue; '
   + 'if it was stopped, reload the page, or run the cell again, to go on.'
+const AT_ONCE = 4 // candidates side by side
 const GONE = 'The kernel was stopped or restarted. Everything that was confirmed is in the catalogue; reload the page, or run the cell '
   + 'again, to go on.'
 
@@ -88,6 +92,7 @@ function render({ model, el }) {
   let chosen = 0, photo = 0, ticked = new Set() // candidate, its photo, unnamed photos that go along
   let view = { z: 1, x: 0, y: 0 }, tone = { contrast: 1, brightness: 1 }, turns = [0, 0]
   let heatOn = false, heat = new Map() // 'a-b' -> [url, url] or a sentence
+  let many = false // several candidates side by side?
 
   // ---- saying what the person wants
   const candidate = () => now.candidates[chosen]
@@ -130,21 +135,30 @@ function render({ model, el }) {
   const title = h('span', { class: 'wr-title' }), bar = h('i'), day_ = h('span', { class: 'wr-tally' })
   const progress = h('span', { class: 'wr-progress', role: 'progressbar', 'aria-label': 'named today', 'aria-valuemin': '0' },
     bar)
-  const panes = [0, 1].map(i => {
+  function newPane(more, ...inside) {
     const stage = h('div', { class: 'wr-stage' }), caption = h('figcaption')
     const pane = h('div', { class: 'wr-pane' }, stage)
-    return { stage, caption, pane, figure: h('figure', {}, caption, pane,
-      icon('⟳', i ? 'turn the candidate' : 'turn the photo', i ? 'R' : 'Shift+R', () => turn(i))) }
-  })
+    return { stage, caption, pane, figure: h('figure', more, caption, pane, inside) }
+  }
+  const panes = [0, 1].map(i => newPane({},
+    icon('⟳', i ? 'turn the candidate' : 'turn the photo', i ? 'R' : 'Shift+R', () => turn(i))))
   const pair = h('div', { class: 'wr-panes' }, panes.map(p => p.figure))
+  const pageStart = () => AT_ONCE * Math.floor(chosen / AT_ONCE)
+  const sheetPanes = [...Array(AT_ONCE).keys()].map(k => newPane({ role: 'listitem', onclick: () => {
+    const i = pageStart() + k
+    if (i !== chosen) choose(i, 0)
+  } }))
+  const sheet = h('div', { class: 'wr-sheet', role: 'list', 'aria-label': 'candidates side by side', hidden: true },
+    sheetPanes.map(p => p.figure))
   const list = h('div', { class: 'wr-list', role: 'list', 'aria-label': 'candidates' })
   const status = h('div', { class: 'wr-status', role: 'status', 'aria-live': 'polite' })
   const heatButton = button('Heat map', 'H', () => toggleHeat(), { 'aria-pressed': 'false' })
   const galleryButton = button('Gallery', 'G', () => showGallery())
+  const manyButton = button('Side by side', 'V', () => { many = !many; drawChoice() }, { 'aria-pressed': 'false' })
   const contrast = slider('contrast', 'Contrast (C)', '◐'), brightness = slider('brightness', 'Brightness (B)', '☀')
   const tools = h('div', { class: 'wr-tools', role: 'toolbar', 'aria-label': 'looking' },
     icon('−', 'further away', '−', () => zoom(1 / 1.4)), icon('+', 'closer', '+', () => zoom(1.4)),
-    button('Whole', '0', () => whole()), heatButton, galleryButton, contrast, brightness)
+    button('Whole', '0', () => whole()), heatButton, galleryButton, manyButton, h('span', {}, contrast, brightness))
   const strip = h('div', { class: 'wr-strip', role: 'group', 'aria-label': 'taken in one go with the photo' })
   const encounterButton = button('All go along', 'E', () => tick(...now.photo.beside))
   const buttons = {
@@ -153,11 +167,11 @@ function render({ model, el }) {
     skip: button('Skip', 'S', () => act('skip')), undo: button('Undo', 'U', () => act('undo')),
     name: button('By name', 'A', () => askName()), merge: button('Merge', 'M', () => askMerge()),
     split: button('Split', 'P', () => askSplit()), note: button('Note', 'T', () => askNote()),
-    describe: button('Describe', 'D', () => askFields()),
+    describe: button('Describe', 'D', () => askFields()), box: button('Box', 'I', () => askBox()),
   }
   const actions = h('div', { class: 'wr-actions', role: 'toolbar', 'aria-label': 'deciding' },
     ['same', 'different', 'new', 'skip'].map(k => buttons[k]), h('span', { class: 'wr-gap' }),
-    ['undo', 'name', 'merge', 'split', 'note', 'describe'].map(k => buttons[k]))
+    ['undo', 'name', 'merge', 'split', 'box', 'note', 'describe'].map(k => buttons[k]))
   const filters = h('form', { class: 'wr-filters', hidden: true, 'aria-label': 'filters', onsubmit: e => e.preventDefault() })
   const filterButton = button('Filters', 'F', () => {
     filters.hidden = !filters.hidden
@@ -168,7 +182,7 @@ function render({ model, el }) {
   const root = h('div', { class: 'wr', tabindex: '0', role: 'application', 'data-lm-suppress-shortcuts': 'true',
     'aria-label': 'Review table; press question mark for the keys' },
     h('div', { class: 'wr-head' }, title, progress, day_, h('span', { class: 'wr-gap' }), filterButton, button('Keys', '?', () => help())),
-    filters, h('div', { class: 'wr-body' }, h('div', { class: 'wr-look' }, pair, strip, tools), list),
+    filters, h('div', { class: 'wr-body' }, h('div', { class: 'wr-look' }, pair, strip, tools), list, sheet),
     actions, status, dialog)
   el.append(root)
   // only what is on the screen is loaded
@@ -185,6 +199,7 @@ function render({ model, el }) {
     s.setProperty('--contrast', tone.contrast); s.setProperty('--brightness', tone.brightness)
     contrast.lastChild.value = tone.contrast; brightness.lastChild.value = tone.brightness
     panes.forEach(({ stage }, i) => { stage.dataset.turn = turns[i] })
+    sheetPanes.forEach(({ stage }, k) => { stage.dataset.turn = k === chosen % AT_ONCE ? turns[1] : 0 })
   }
   const whole = () => { view = { z: 1, x: 0, y: 0 }; tone = { contrast: 1, brightness: 1 }; turns = [0, 0]; place() }
   const turn = i => { turns[i] = (turns[i] + 90) % 360; place() }
@@ -193,7 +208,7 @@ function render({ model, el }) {
     view = { z: z < 1.01 ? 1 : z, x: px - (px - view.x) * f, y: py - (py - view.y) * f }
     place()
   }
-  for (const { pane } of panes) {
+  for (const { pane } of [...panes, ...sheetPanes]) {
     const at = e => { // from the middle, as a share of the pane; the pane
       const b = pane.getBoundingClientRect()
       return [(e.clientX - b.left) / b.width - .5, (e.clientY - b.top) / b.height - .5, b]
@@ -218,10 +233,11 @@ function render({ model, el }) {
   }
   function drawHeat() {
     heatButton.setAttribute('aria-pressed', heatOn); root.classList.toggle('wr-hot', heatOn)
-    for (const { stage } of panes) stage.querySelectorAll('.wr-heat').forEach(e => e.remove())
+    root.querySelectorAll('.wr-heat').forEach(e => e.remove())
+    const shown = [panes[0], many ? sheetPanes[chosen % AT_ONCE] : panes[1]]
     const key = pairKey(), have = heat.get(key)
     if (!heatOn || !key) return
-    if (Array.isArray(have)) panes.forEach(({ stage }, i) => stage.append(h('img', { class: 'wr-heat', src: have[i],
+    if (Array.isArray(have)) shown.forEach(({ stage }, i) => stage.append(h('img', { class: 'wr-heat', src: have[i],
       alt: 'heat map: red speaks for the same whale, blue against it' })))
     else if (have) say(have, true)
     else if (have === undefined) {
@@ -270,6 +286,21 @@ function render({ model, el }) {
     if (compared().id !== before) turns[1] = 0
     drawChoice()
   }
+  const named = c => c.whale || 'not named yet'
+  function fillCandidate(pane, c, p, ...before) {
+    fill(pane, p, p && `${named(c)}, photo ${p.id}: ${about(p)}`,
+      p && [line(...before, h('b', {}, named(c)), ` photo ${p.id}, this pair ${percent(p.probability)}`), line(about(p))])
+  }
+  function drawSheet() { // the chosen candidate and those of its page, each with one photo
+    root.classList.toggle('wr-many', many); manyButton.setAttribute('aria-pressed', many)
+    sheet.hidden = !many; list.hidden = panes[1].figure.hidden = many
+    if (!many) return
+    sheetPanes.forEach((pane, k) => {
+      const i = pageStart() + k, c = now.candidates[i]
+      fillCandidate(pane, c, c?.photos[i === chosen ? photo : 0], i < 9 && h('kbd', { 'aria-hidden': 'true' }, i + 1), ' ')
+      pane.figure.toggleAttribute('data-chosen', i === chosen && !!c)
+    })
+  }
   const tick = (...some) => { // unnamed photos go along, or stay
     if (some.some(p => p.whale)) return
     const on = some.some(p => !ticked.has(p.id))
@@ -298,24 +329,36 @@ function render({ model, el }) {
       const card = list.children[chosen], top = card.offsetTop - list.offsetTop
       list.scrollTop = clamp(list.scrollTop, top + card.offsetHeight - list.clientHeight + 4, top - 4)
     }
-    fill(panes[1], p, p && `${c.whale || 'not named yet'}, photo ${p.id}: ${about(p)}`,
-      p && [line(h('b', {}, c.whale || 'not named yet'), ` photo ${p.id}, this pair ${percent(p.probability)}`), line(about(p))])
+    fillCandidate(panes[1], c, p)
+    drawSheet()
     const more = along().length
     buttons.same.firstChild.textContent = more > (c?.whale ? 0 : 1) ? `Same whale (${more + 1} photos)` : 'Same whale'
     place(); drawHeat()
   }
+  const boxes = new Map() // of the pictures that are kept
+  function forgetOldCuts() {
+    const shown = [now.photo, ...(now.photo?.beside ?? []), ...now.candidates.flatMap(c => c.photos)].filter(Boolean)
+    for (const p of shown) {
+      if (boxes.has(p.id) && boxes.get(p.id) !== p.box) {
+        pictures.forget(p.id)
+        for (const { stage } of [...panes, ...sheetPanes]) if (stage.photo === p.id) stage.photo = null
+      }
+      boxes.set(p.id, p.box)
+    }
+  }
   function draw() {
+    forgetOldCuts()
     const fresh = now.photo?.id !== panes[0].stage.photo, t = now.today, done = t.same + t.new, p = now.photo
     if (fresh) { view = { z: 1, x: 0, y: 0 }; turns = [0, 0]; ticked.clear() }
     pair.classList.toggle('wr-wide', !!p?.wide)
-    title.replaceChildren(h('b', {}, now.file), ` ${now.who}`)
+    title.replaceChildren(h('b', {}, now.file), ` ${now.who}`, now.second ? h('span', { class: 'wr-second' }, 'second opinion') : '')
     title.title = `ranked by ${now.model}`
     progress.setAttribute('aria-valuemax', done + now.left); progress.setAttribute('aria-valuenow', done)
     bar.style.width = `${100 * done / Math.max(1, done + now.left)}%`
-    day_.replaceChildren(h('b', {}, now.left.toLocaleString('en')), ' left · today ', h('b', {}, done),
-      ` named (${t.new} new), ${t.different} told apart, ${t.skipped} skipped`)
+    day_.replaceChildren(h('b', {}, now.left.toLocaleString('en')), ' left · today ', h('b', {}, done), now.second
+      ? ` opinions (${t.new} new)` : ` named (${t.new} new), ${t.different} told apart, ${t.skipped} skipped`)
     fill(panes[0], p, p && `photo ${p.id}, to be named: ${about(p)}`,
-      p && [line(h('b', {}, `Photo ${p.id}`), ` model: ${p.proposal}`), line([about(p), ...said(p)].join(' · ')),
+      p && [line(h('b', {}, `Photo ${p.id}`), p.proposal && ` model: ${p.proposal}`), line([about(p), ...said(p)].join(' · ')),
         p.notes.map(n => h('span', { class: 'wr-note', title: n.text }, `“${n.text}” ${n.who}, ${n.day}`))])
     watch.disconnect()
     drawStrip()
@@ -323,8 +366,9 @@ function render({ model, el }) {
     if (!now.candidates.length) list.append(h('p', { class: 'wr-empty' },
       p ? 'No candidate is left. Make it a new whale, or skip.' : 'Nothing is left to review here. Thank you!'))
     for (const k of ['same', 'different']) buttons[k].disabled = !now.candidates.length
-    for (const k of ['new', 'skip', 'name', 'note', 'describe']) buttons[k].disabled = !p
+    for (const k of ['new', 'skip', 'name', 'note', 'describe', 'box']) buttons[k].disabled = !p
     buttons.describe.hidden = !now.choices.fields.length
+    for (const k of ['merge', 'split', 'note', 'box']) buttons[k].hidden = now.second
     buttons.undo.disabled = !t.last; buttons.undo.title = t.last ? `Undo (U): ${t.last}` : 'Nothing to undo'
     galleryButton.disabled = !now.candidates.some(c => c.whale)
     buttons.split.disabled = !now.candidates.some(c => c.whale)
@@ -341,6 +385,14 @@ function render({ model, el }) {
   const knownShare = () => h('label', { title: 'of the new groups, how many show an animal that is in the catalogue' }, 'Known animals',
     h('input', { type: 'number', name: 'share', min: '0', max: '100', step: '1', value: Math.round(100 * now.share),
       onchange: e => act('believe', { percent: e.target.value }) }), '%')
+  function savedFilters() { // filters that were given a name
+    const { saved } = now.choices, names = Object.keys(saved)
+    const same = name => Object.entries(saved[name]).every(([k, v]) => now.filters[k] === v), mine = names.find(same) ?? ''
+    const keep = () => ask('Keep these filters', text('name', 'Name', mine), 'Keep', () => act('save', { name: field('name') }))
+    return [names.length && h('label', {}, 'Kept', h('select', { name: 'saved', onchange: e => e.target.value && act('choose', saved[e.target.value]) },
+      ['', ...names].map(n => h('option', { value: n, selected: n === mine }, n || '–')))),
+    button('Keep as', '', keep), mine && button('Forget', '', () => act('forget', { name: mine }))].filter(Boolean)
+  }
   function drawFilters() {
     const f = now.filters, change = name => e => act('choose', { [name]: e.target.value })
     const select = (name, label, options) => h('label', {}, label, h('select', { onchange: change(name), name },
@@ -357,6 +409,8 @@ function render({ model, el }) {
       select('lacking', 'Lacking', [['', '–'], ['place', 'place'], ['taken_at', 'date'], ['viewpoint', 'viewpoint']]),
       select('show', 'Show', [['all', 'all undecided'], ['waiting', 'not skipped'], ['skipped', 'skipped']]),
       button('Clear', '', () => act('choose', { viewpoint: '', place: '', since: '', until: '', lacking: '', show: 'all' })))
+    filters.append(...savedFilters())
+    if (now.choices.matched) filters.append(h('span', { class: 'wr-matched' }, `The last match compared photos ${now.choices.matched}.`))
     if (now.share !== null) filters.append(knownShare())
     if (name) filters.elements[name]?.focus()
   }
@@ -438,6 +492,52 @@ function render({ model, el }) {
     'Write', () => act('note', { text: field('text'), whale: field('about') }))
   }
 
+  // ---- a box around the animal, in pixels of the whole photo; drawn, or written as four numbers
+  let drawing // what the dialog knows: id, width, height, say
+  const SIDES = ['x', 'y', 'width', 'height']
+  function askBox() {
+    if (!now.photo) return
+    const p = now.photo, canvas = h('div', { class: 'wr-canvas' }, 'One moment …')
+    drawing = { id: p.id, canvas, box: p.box ? p.box.split(',').map(Number) : null }
+    const numbers = SIDES.map((side, i) => h('label', {}, side, h('input', { type: 'number', name: side, min: i < 2 ? '0' : '1', step: '1',
+      oninput: () => { drawing.box = SIDES.map(s => +field(s)); showBox() } })))
+    ask(`Where is the animal in photo ${p.id}?`, [canvas, h('div', { class: 'wr-sides' }, numbers, button('Whole photo', '', () => {
+      drawing.box = [0, 0, drawing.width, drawing.height]; showBox(true)
+    }))], 'Cut out', () => drawing.box && act('box', { box: drawing.box }))
+    model.send({ task: 'frame', photo: p.id })
+  }
+  function showBox(write) { // over the photo, and in the four numbers
+    const { box, width, height, mark } = drawing
+    if (!box || !mark) return
+    if (write) SIDES.forEach((s, i) => { dialog.querySelector(`[name=${s}]`).value = box[i] })
+    const shares = [box[0] / width, box[1] / height, box[2] / width, box[3] / height]
+    ;['left', 'top', 'width', 'height'].forEach((k, i) => { mark.style[k] = `${100 * shares[i]}%` })
+    mark.hidden = !(box[2] > 0 && box[3] > 0)
+  }
+  function drawFrame({ frame, size, problem }, [bytes]) {
+    if (!dialog.open || drawing?.id !== frame) return
+    if (problem) return drawing.canvas.replaceChildren(problem)
+    const im = h('img', { alt: `photo ${frame}, all of it`, draggable: 'false',
+      src: URL.createObjectURL(new Blob([bytes], { type: 'image/jpeg' })) })
+    const mark = h('div', { class: 'wr-mark', hidden: true }), area = h('div', { class: 'wr-area' }, im, mark)
+    Object.assign(drawing, { width: size[0], height: size[1], mark })
+    let from
+    const at = e => { // in pixels of the photo
+      const b = area.getBoundingClientRect()
+      return [clamp((e.clientX - b.left) / b.width, 0, 1) * size[0], clamp((e.clientY - b.top) / b.height, 0, 1) * size[1]]
+    }
+    area.addEventListener('pointerdown', e => { e.preventDefault(); area.setPointerCapture(e.pointerId); from = at(e) })
+    area.addEventListener('pointermove', e => {
+      if (!from) return
+      const to = at(e), low = from.map((v, i) => Math.round(Math.min(v, to[i])))
+      drawing.box = [...low, ...from.map((v, i) => Math.round(Math.max(v, to[i])) - low[i])]
+      showBox(true)
+    })
+    for (const end of ['pointerup', 'pointercancel']) area.addEventListener(end, () => { from = null })
+    drawing.canvas.replaceChildren(area)
+    showBox(true)
+  }
+
   function askFields() {
     const { fields } = now.choices, c = candidate()
     if (!now.photo || !fields.length) return say('There are no fields: fields.csv beside the catalogue says which there are.', true)
@@ -463,8 +563,8 @@ function render({ model, el }) {
   const keys = {
     y: press(buttons.same), Enter: press(buttons.same), n: press(buttons.different), w: press(buttons.new),
     s: press(buttons.skip), u: press(buttons.undo), a: press(buttons.name), m: press(buttons.merge),
-    p: press(buttons.split), t: press(buttons.note), d: press(buttons.describe), f: press(filterButton), h: toggleHeat, '?': help,
-    g: press(galleryButton), e: press(encounterButton),
+    p: press(buttons.split), t: press(buttons.note), i: press(buttons.box), d: press(buttons.describe), f: press(filterButton), h: toggleHeat, '?': help,
+    g: press(galleryButton), e: press(encounterButton), v: press(manyButton),
     '+': () => zoom(1.4), '=': () => zoom(1.4), '-': () => zoom(1 / 1.4), '−': () => zoom(1 / 1.4), 0: whole,
     r: () => turn(1), R: () => turn(0), c: () => shade('contrast', .1), C: () => shade('contrast', -.1),
     b: () => shade('brightness', .1), B: () => shade('brightness', -.1),
@@ -501,6 +601,7 @@ function render({ model, el }) {
   }
   const receive = (message, buffers) => {
     if (message.album) drawAlbum(message)
+    if (message.frame) drawFrame(message, buffers)
     if (message.heat) {
       const key = message.heat.join('-'), url = b => URL.createObjectURL(new Blob([b], { type: 'image/png' }))
       heat.set(key, message.problem || buffers.map(url))
