@@ -162,7 +162,7 @@ class MatchingConfig(Configuration):
         None  # pixels of the longer side; None: the matcher's
     )
     # how pairs of keypoints must agree; None: as the matcher prefers
-    verify: Optional[str] = choice(None, "none", "affine", "soft")
+    verify: Optional[str] = choice(None, "none", "affine", "soft", "guided")
 
 # %% ../../../whale_nbs/10_configuration.ipynb #2d13b50b
 @dataclass(frozen=True)
@@ -175,6 +175,8 @@ class RankingConfig(MatchingConfig):
     query_expansion: Union[int, list] = 0
     # k1, k2 (photos) and weight of k-reciprocal re-ranking
     reciprocal: Optional[list] = None
+    # hubs, slope, intercept, final: what the database's photos are to each other is looked at, too
+    neighbours: Optional[dict] = None
     # slope, size, intercept, largest: scores become probabilities
     calibration: Optional[dict] = None
     # pairs become one distribution a group of photos; see whaledo.whale.evaluate.posterior

@@ -288,7 +288,7 @@ def survey_keypoints(
     looks: int = 0,  # changed copies of each photo
 ) -> list:  # of lists of Keypoints, one a photo
     "The keypoints of all photos of a survey."
-    matcher = matcher_named(untuned(name), config, folder)
+    matcher = matcher_named(untuned(name), config.replace(verify=None), folder)
     pixels = matcher.size or max(config.input_size)
     found = []
     for row in tqdm(df.itertuples(), "keypoints", len(df), leave=False, unit="photo"):
