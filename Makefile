@@ -28,7 +28,8 @@ RECORD         ?=
 CATALOGUE      ?= catalogue.db
 PHOTOS         ?=
 MODEL          ?= submission_src
-PYTHON         ?= $(shell command -v python3.11 || command -v python3)
+# the newest that runs; one that is only on the path, as a wrapper for another, does not
+PYTHON         ?= $(shell for v in 3.13 3.12 3.11; do python$$v -c "" 2>/dev/null && command -v python$$v && break; done || command -v python3)
 
 BIN     := .venv/bin
 WHALEDO := $(BIN)/whaledo
@@ -54,7 +55,7 @@ in-place:
 	$$(dirname "$$(cat .venv/ready)"), and its environments name that place; make them again: rm -r .venv .venv-runtime && make setup" >&2; exit 2; }
 
 .venv/bin/uv:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11) and "whaledo needs Python 3.11, and $(PYTHON) is another: make setup PYTHON=/path/to/python3.11")'
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13) and "whaledo needs Python 3.11, 3.12 or 3.13, and $(PYTHON) is another: make setup PYTHON=/path/to/python3.11")'
 	$(PYTHON) -m venv .venv
 	.venv/bin/python -m pip install -q uv
 
@@ -180,9 +181,9 @@ clean: setup ## remove the zip and the outputs of runs, never data or weights
 	$(WHALEDO) clean $(RUN)
 
 lock: .venv/bin/uv ## resolve runtime/requirements.in and settings.ini anew, as one, and docs/requirements.in
-	.venv/bin/uv pip compile -q --python-version 3.11 --no-header setup.py --extra dev runtime/requirements.in -o requirements-dev.txt
-	.venv/bin/uv pip compile -q --python-version 3.11 --no-header --generate-hashes runtime/requirements.in -c requirements-dev.txt -o runtime/requirements.txt
-	.venv/bin/uv pip compile -q --python-version 3.11 --no-header docs/requirements.in -o docs/requirements.txt
+	.venv/bin/uv pip compile -q --universal --python-version 3.11 --no-header setup.py --extra dev runtime/requirements.in -o requirements-dev.txt
+	.venv/bin/uv pip compile -q --universal --python-version 3.11 --no-header --generate-hashes runtime/requirements.in -c requirements-dev.txt -o runtime/requirements.txt
+	.venv/bin/uv pip compile -q --universal --python-version 3.11 --no-header docs/requirements.in -o docs/requirements.txt
 
 .PHONY: help setup in-place demo test lab docs export copies data scenarios train pack-quickstart pack-benchmark pack-submission pack-example \
         repack-example repack-submission test-submission audit-submission score report build pull test-container interact-container \
