@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 import psutil
 import pytest
+from axe_playwright_python.sync_playwright import Axe as AxeRunner
 from test_review import chromium, fresh, ready, wait_for_address, written  # noqa: F401
 
 from whaledo.cli import review_command
@@ -64,6 +65,7 @@ def test_the_review_is_a_page_with_no_cell_to_run(chromium, ready, tmp_path):
         side_by_side(page)
         filters_are_kept(page)
         a_box_is_drawn(page, file)
+        nobody_is_shut_out(page)
         page.close()
         on_a_telephone(chromium, address)
         at_twice_the_size(chromium, address)
@@ -156,6 +158,30 @@ def a_box_is_drawn(page, file):
         assert photos(cat, [shown]).file[0].endswith(f"#xywh={drawn[0]},{drawn[1]},20,{drawn[3]}")
     page.keyboard.press("u")
     page.wait_for_function(f"() => ({size})()[0] == {before[0]}")
+
+
+def nobody_is_shut_out(page):
+    "axe-core finds nothing serious in the table, its filters, four candidates and the dialogs."
+    def serious():
+        found = AxeRunner().run(page, context=".wr").response["violations"]
+        return [(v["id"], v["nodes"][0]["html"][:200]) for v in found if v["impact"] in ("serious", "critical")]
+
+    page.locator(".wr-card:not([data-whale=''])").first.locator(".wr-name").click()
+    assert serious() == []
+    for key in "fv":
+        page.keyboard.press(key)
+        page.wait_for_timeout(300)
+        assert serious() == [], key
+        page.locator(".wr").focus()
+    page.keyboard.press("v")
+    for key in "?gdpamti":
+        page.locator(".wr").focus()
+        page.keyboard.press(key)
+        page.locator("dialog[open]").wait_for()
+        page.wait_for_timeout(500)
+        assert serious() == [], key
+        page.keyboard.press("Escape")
+        page.locator("dialog[open]").wait_for(state="detached")
 
 
 def at_twice_the_size(chromium, address):
