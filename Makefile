@@ -60,7 +60,7 @@ in-place:
 	.venv/bin/python -m pip install -q uv
 
 .venv/ready: .venv/bin/uv requirements-dev.txt settings.ini setup.py
-	.venv/bin/uv pip sync -q --python .venv/bin/python requirements-dev.txt
+	.venv/bin/uv pip sync --python .venv/bin/python requirements-dev.txt
 	.venv/bin/uv pip install -q --python .venv/bin/python --no-deps --no-build-isolation -e .
 	@# nbdev writes the hook that cleans notebooks on saving into a home folder; here it belongs to this environment alone
 	mkdir -p .venv/etc/home .venv/etc/jupyter
@@ -71,13 +71,13 @@ in-place:
 .venv-runtime/ready: .venv/bin/uv runtime/requirements.txt
 	.venv/bin/uv venv -q --allow-existing --python $(PYTHON) .venv-runtime
 	@# compiled at once: a submission finds this folder read-only, and would compile it again in every run
-	.venv/bin/uv pip sync -q --compile-bytecode --python .venv-runtime/bin/python runtime/requirements.txt
+	.venv/bin/uv pip sync --compile-bytecode --python .venv-runtime/bin/python runtime/requirements.txt
 	.venv-runtime/bin/python runtime/tests/test_imports.py
 	@touch $@
 
 .venv-docs/ready: .venv/bin/uv docs/requirements.txt
 	.venv/bin/uv venv -q --allow-existing --python $(PYTHON) .venv-docs
-	.venv/bin/uv pip sync -q --python .venv-docs/bin/python docs/requirements.txt
+	.venv/bin/uv pip sync --python .venv-docs/bin/python docs/requirements.txt
 	@touch $@
 
 demo: setup ## make data, train, pack, run sealed off, score, show: the whole way in about five minutes

@@ -280,7 +280,7 @@ def _resighting_bars(ax, r):
         ax=ax,
     )
     time_axis(ax, 60, 1e9)
-    sns.move_legend(ax, "upper right", title="")
+    sns.move_legend(ax, "upper left", bbox_to_anchor=(1, 1), title="", frameon=False)
 
 # %% ../../../whale_nbs/04_viewpoints_and_dates.ipynb #9443731b
 def plot_resightings(df) -> plt.Axes:
@@ -288,7 +288,7 @@ def plot_resightings(df) -> plt.Axes:
     if df.timestamp.isna().all():
         return undated("Time until a whale is seen again")
     r = resightings(df)
-    ax = plt.subplots(figsize=(9, 3.2))[1]
+    ax = plt.subplots(figsize=(9, 3.2), layout="constrained")[1]
     _resighting_bars(ax, r)
     ax.set(xlabel="since its encounter before", ylabel="encounters")
     ax.set_title(f"Time until a whale is seen again ({len(r)} resightings)")
