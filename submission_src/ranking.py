@@ -460,11 +460,12 @@ def hubs(
 
 # %% ../../../whale_nbs/11_reranking.ipynb #7690b6ae
 def chance(
-    x: np.ndarray,  # similarities, less those of hubs
-    fitted: dict,  # slope, intercept
+    x: np.ndarray,  # similarities, or log-odds
+    slope: float,  # above 0
+    intercept: float,
 ) -> np.ndarray:  # from 0 to 1
     "A logistic function."
-    z = fitted["slope"] * x + fitted["intercept"]
+    z = slope * x + intercept
     return 1 / (1 + np.exp(-z.clip(-700, 700)))
 
 # %% ../../../whale_nbs/11_reranking.ipynb #5b3a8944
@@ -481,9 +482,10 @@ def one_by_neighbours(
     if "slope" not in fitted:
         return direct
     pairs = known.similarity[rows][:, rows].toarray()
-    among = chance(pairs - SHIFT - less - less[:, None], fitted)
+    line = fitted["slope"], fitted["intercept"]
+    among = chance(pairs - SHIFT - less - less[:, None], *line)
     among = np.where(pairs > 0, among, 0)
-    direct = chance(direct, fitted)
+    direct = chance(direct, *line)
     by_way = (direct[:, None] * among).max(0)
     return 1 - (1 - direct) * (1 - by_way)
 
@@ -516,8 +518,7 @@ def finished(
     if "final" not in fitted:
         return p
     p = p.clip(1e-9, 1 - 1e-9)
-    slope, intercept = fitted["final"]
-    return 1 / (1 + np.exp(-slope * np.log(p / (1 - p)) - intercept))
+    return chance(np.log(p / (1 - p)), *fitted["final"])
 
 # %% ../../../whale_nbs/11_reranking.ipynb #60f08d2b
 MIXED = 1e-4

@@ -87,3 +87,5 @@ def test_what_a_program_needs_most_is_offered_and_loaded_late():
     assert done.returncode == 0, done.stderr
     assert set(done.stdout.split()) <= {"function", "type", "ABCMeta", "dict"}
     assert "no attribute 'trian'" in python("-c", "import whaledo; whaledo.trian").stderr
+    slim = python("-c", "import sys, whaledo.whale.catalogue.review; assert not {'torch', 'timm', 'sklearn'} & {*sys.modules}")
+    assert slim.returncode == 0, slim.stderr

@@ -24,9 +24,6 @@ from whaledo.whale.catalogue.store import (
     with_matches,
 )
 
-# %% ../../../whale_nbs/43_second_opinion.ipynb #66d32886
-from ..evaluate.evaluation import Interval, interval
-
 # %% ../../../whale_nbs/43_second_opinion.ipynb #239c92f8
 def shuffled(
     photo_ids,  # any numbers
@@ -110,11 +107,11 @@ def kappa(
     second,  # names by somebody else, of the same photos
 ) -> float:  # 1: always the same; 0: no more than by luck; NaN where luck alone agrees always
     "Cohen's kappa."
-    table = pd.crosstab(np.asarray(first), np.asarray(second), normalize=True)
-    names = table.index.union(table.columns)
-    table = table.reindex(index=names, columns=names, fill_value=0).to_numpy()
-    expected = table.sum(0) @ table.sum(1)
-    return (np.trace(table) - expected) / (1 - expected) if expected < 1 else np.nan
+    from sklearn.metrics import cohen_kappa_score
+
+    if len({*first, *second}) < 2:
+        return np.nan
+    return cohen_kappa_score(list(first), list(second))
 
 # %% ../../../whale_nbs/43_second_opinion.ipynb #fd8d2cdd
 class Agreement(NamedTuple):
@@ -122,7 +119,7 @@ class Agreement(NamedTuple):
 
     photos: int
     share: float  # on which they agree
-    interval: Interval  # 95 %, by drawing animals
+    interval: tuple  # 95 %, by drawing animals; NaN with fewer than five
     kappa: float
 
 # %% ../../../whale_nbs/43_second_opinion.ipynb #caf0e79d
@@ -130,6 +127,8 @@ def agreement(
     twice: pd.DataFrame,  # of `looked_at_twice`
 ) -> Agreement:  # InputError when there is nothing to compare
     "How far people agree, over all photos that two of them looked at."
+    from whaledo.whale.evaluate.evaluation import interval
+
     if not len(twice):
         raise InputError("No photo has a second opinion yet; give some with `whaledo review --second`.")
     same = twice.how == BOTH

@@ -1619,6 +1619,12 @@ def notes_of(
     rows = _ask(catalogue, NOTES_OF, (json.dumps(called), whale))
     return [dict(who=w, day=d, text=t) for w, d, t in rows]
 
+# %% ../../../whale_nbs/40_catalogue.ipynb #5577fc8d
+def _as_called_now(catalogue, whales):
+    "Names of whales that were given at some time, as they are today."
+    with plain_errors(catalogue.file):
+        return whales.replace(_renamed(catalogue.db))
+
 # %% ../../../whale_nbs/40_catalogue.ipynb #d4afa774
 FIELDS_SAID = """SELECT d.photo_id, d.whale,
     json_extract(l.payload, '$.field'), json_extract(l.payload, '$.value')
@@ -1632,9 +1638,7 @@ def fields_said(
     "What was written into the fields of photos and animals."
     rows = _ask(catalogue, FIELDS_SAID)
     df = pd.DataFrame(rows, columns=["photo_id", "whale", "field", "value"])
-    with plain_errors(catalogue.file):
-        renamed = _renamed(catalogue.db)
-    df["whale"] = df.whale.fillna("").replace(renamed)
+    df["whale"] = _as_called_now(catalogue, df.whale.fillna(""))
     return df.drop_duplicates(["photo_id", "whale", "field"], keep="last")
 
 # %% ../../../whale_nbs/40_catalogue.ipynb #9cd6d912
@@ -1649,9 +1653,7 @@ def opinions(
     "Whom people saw in photos that somebody else had named."
     rows = _ask(catalogue, OPINIONS)
     df = pd.DataFrame(rows, columns=["photo_id", "who", "whale"])
-    with plain_errors(catalogue.file):
-        renamed = _renamed(catalogue.db)
-    df["whale"] = df.whale.replace(renamed)
+    df["whale"] = _as_called_now(catalogue, df.whale)
     return df.drop_duplicates(["photo_id", "who"], keep="last")
 
 # %% ../../../whale_nbs/40_catalogue.ipynb #712399ea

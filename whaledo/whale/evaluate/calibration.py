@@ -10,10 +10,10 @@ __all__ = ['NAMES', 'THINNED', 'SIGNALS', 'HEAVIEST', 'HUBS', 'MOST_ANIMALS', 'u
            'of_animals', 'errors_at', 'identification_curve', 'threshold_at', 'plot_identification', 'draw_open_set',
            'draw_errors', 'plot_new_whales', 'OpenSet', 'HalfRows', 'half_rows', 'decided_by', 'cross_decided',
            'require_min_identities', 'write_config', 'load_for_calibration', 'compared_rows', 'pair_similarities',
-           'Remembered', 'remembering', 'similarity_columns', 'fit_weights', 'precision_with', 'gain_of_fitting',
-           'weighed', 'neighbour_rows', 'fit_line', 'fit_neighbours', 'mean_precision', 'gain_of_neighbours',
-           'useful_neighbours', 'chosen_threshold', 'fitted_calibration', 'all_similarities', 'log_odds_of',
-           'fitted_posterior', 'check_share', 'calibrate', 'new_whales']
+           'Remembered', 'remembering', 'similarity_columns', 'fit_weights', 'precision_with', 'in_first_half',
+           'gain_of_fitting', 'weighed', 'neighbour_rows', 'fit_line', 'fit_neighbours', 'mean_precision',
+           'gain_of_neighbours', 'useful_neighbours', 'chosen_threshold', 'fitted_calibration', 'all_similarities',
+           'log_odds_of', 'fitted_posterior', 'check_share', 'calibrate', 'new_whales']
 
 # %% ../../../whale_nbs/22_calibration.ipynb #9ecf98ac
 from collections.abc import Callable
@@ -698,6 +698,15 @@ def precision_with(
     )
     return average_precisions(ranked, true)
 
+# %% ../../../whale_nbs/22_calibration.ipynb #31fbd5a8
+def in_first_half(
+    whales: pd.Series,  # animals, as often as they come
+    seed: int,
+) -> pd.Series:  # bool
+    "Which rows show an animal of a half that was drawn at random."
+    animals = np.random.default_rng(seed).permutation(sorted(whales.unique()))
+    return whales.isin(animals[: len(animals) // 2])
+
 # %% ../../../whale_nbs/22_calibration.ipynb #ef22f549
 def gain_of_fitting(
     rows,  # of `compared_rows`
@@ -706,8 +715,7 @@ def gain_of_fitting(
     seed: int,  # of the halves
 ) -> float:  # difference of mAP@20 on animals that the weights were not fitted on
     "Do fitted weights rank better than those before?"
-    animals = np.random.default_rng(seed).permutation(sorted(rows.whale.unique()))
-    first = rows.whale.isin(animals[: len(animals) // 2])
+    first = in_first_half(rows.whale, seed)
     gains = []
     for learn, check in (rows[first], rows[~first]), (rows[~first], rows[first]):
         own = true[true.query_id.isin(check.query_id)]
@@ -797,8 +805,7 @@ def gain_of_neighbours(
     seed: int,  # of the halves and of the scenarios
 ) -> float:  # difference of mAP@20 on animals that nothing was fitted on
     "Do neighbours rank better?"
-    animals = np.random.default_rng(seed).permutation(sorted(df.whale_id.unique()))
-    first = df.whale_id.isin(animals[: len(animals) // 2])
+    first = in_first_half(df.whale_id, seed)
     halves = [(d, standard_scenarios(d, seed, 1)) for d in (df[first], df[~first])]
     if not all(scenarios for _, scenarios in halves):
         raise InputError("calibration: half of the animals are too few to be asked for.")

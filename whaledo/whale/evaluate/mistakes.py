@@ -15,8 +15,9 @@ import numpy as np
 import pandas as pd
 
 from ...files import InputError
-from .calibration import MOST_ANIMALS, calibrate, load_for_calibration
-from .calibration import log_odds_of, of_animals, remembering, write_config
+from .calibration import MOST_ANIMALS, calibrate, in_first_half
+from .calibration import load_for_calibration, log_odds_of
+from .calibration import of_animals, remembering, write_config
 from .posterior import estimated_prior, evidence, fit_posterior, group_photos
 from .posterior import imagined_catalogues, posterior
 from ..model.config import load_config
@@ -124,13 +125,13 @@ LEAST_ANIMALS = 20  # in both halves together
 
 def halves(df, seed: int = 0) -> tuple:  # labelled survey; rows of either half of the animals
     "The animals in two halves."
-    animals = np.random.default_rng(seed).permutation(sorted(df.whale_id.unique()))
-    if len(animals) < LEAST_ANIMALS:
+    animals = df.whale_id.nunique()
+    if animals < LEAST_ANIMALS:
         raise InputError(
-            f"{len(animals)} animals are too few to measure mistakes on; give {LEAST_ANIMALS} that the "
+            f"{animals} animals are too few to measure mistakes on; give {LEAST_ANIMALS} that the "
             "model was not trained on."
         )
-    first = df.whale_id.isin(animals[: len(animals) // 2]).to_numpy()
+    first = in_first_half(df.whale_id, seed).to_numpy()
     return np.flatnonzero(first), np.flatnonzero(~first)
 
 # %% ../../../whale_nbs/22_rates_of_mistakes.ipynb #971e1c56
