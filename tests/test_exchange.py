@@ -276,7 +276,7 @@ def test_memory_does_not_grow_with_the_photos(tmp_path):
 
 
 def test_masks_blank_the_background_of_training_and_of_matching(survey, ok, tmp_path):
-    from whaledo.whale.catalogue.search import _photos_now
+    from whaledo.whale.catalogue.search import photos_now
     from whaledo.whale.catalogue.store import Catalogue, photos
     from whaledo.whale.data.survey import load_survey
     from whaledo.whale.model.inference import read_photo
@@ -298,7 +298,7 @@ def test_masks_blank_the_background_of_training_and_of_matching(survey, ok, tmp_
     with Catalogue(tmp_path/"c.db") as c:
         i = photos(c).photo_id[photos(c).height > photos(c).width].iloc[0]
         for masked in (True, False):
-            file = _photos_now(c, [i], config.replace(blank_background=masked)).file[0]
+            file = photos_now(c, [i], config.replace(blank_background=masked)).file[0]
             assert (read_photo(file, "top", config)[-20:, -8:].min() > 240) == masked
 
 

@@ -4,8 +4,9 @@
 
 # %% auto #0
 __all__ = ['LOOKS', 'FORMER_NAMES', 'EXACT', 'HELD', 'NEVER', 'ALONE', 'UNLIKE', 'LEAST', 'model_name', 'OpenModel', 'open_model',
-           'view_names', 'index_folder', 'embed_new', 'catalogue_index', 'Filters', 'Pool', 'allowed_for', 'at_place',
-           'Shortlists', 'search', 'no_probabilities', 'compare']
+           'view_names', 'Described', 'describe_photos', 'photos_now', 'index_folder', 'embed_new', 'catalogue_index',
+           'Filters', 'Pool', 'allowed_for', 'at_place', 'Shortlists', 'search', 'keypoints_name', 'packed_keypoints',
+           'no_probabilities', 'compare']
 
 # %% ../../../whale_nbs/42_search.ipynb #7fda8373
 import contextlib
@@ -16,6 +17,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from itertools import compress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -90,9 +92,10 @@ from whaledo.whale.model.inference import (
     local_weights,
     matcher_named,
     matchers_of,
+    remembering,
     uses_local_descriptors,
 )
-from ..model.matching import Keypoints
+from ..model.matching import Keypoints, Matcher
 from ..model.ranking import match_shortlist, probabilities, size_term
 
 # %% ../../../whale_nbs/42_search.ipynb #e718f3e8
@@ -176,14 +179,36 @@ def view_names(
         n = 2 * n
     return [f"{model}:places{v}" for v in range(n)]
 
+# %% ../../../whale_nbs/42_search.ipynb #cd349c00
+class Described(NamedTuple):
+    "What a model sees in photos, as it is kept."
+
+    vectors: np.ndarray  # float32 (photos, dims); NaN where a photo could not be read
+    fine: np.ndarray  # bool (photos,): those that could
+    blobs: dict  # {name: bytes of each photo}, of local descriptors
+
 # %% ../../../whale_nbs/42_search.ipynb #aaddaf66
-def _as_bytes(ids, view):
-    "{photo_id: bytes} of local descriptors, a tensor (photos, cells, dims + 3)."
-    return {i: v.numpy().tobytes() for i, v in zip(ids, view)}
+def describe_photos(
+    files,  # paths, perhaps with boxes and masks
+    viewpoints,  # one per file
+    opened: OpenModel,
+    **options,  # device, workers: as for `embed_photos`
+) -> Described:
+    "Vectors and local descriptors of photos."
+    config = opened.members[0].config
+    local = uses_local_descriptors(config)
+    found = embed_models(files, viewpoints, opened.members, local, **options)
+    views = zip(view_names(opened.name, config), found.local)
+    blobs = {name: [v.numpy().tobytes() for v in view] for name, view in views}
+    return Described(found.vectors, ~np.isnan(found.vectors).any(axis=1), blobs)
 
 # %% ../../../whale_nbs/42_search.ipynb #4c8a0fd7
-def _photos_now(catalogue, ids, config):
-    "Rows of `photos`, with '' as the file of those that no file holds any more; with masks, if they count."
+def photos_now(
+    catalogue,  # an open Catalogue
+    ids: list,  # photo_ids
+    config: ModelConfig,  # uses blank_background
+) -> pd.DataFrame:  # rows of `photos`; file: '' where no file holds it any more
+    "Photos as a model is to see them; with masks, if they count."
     df = photos(catalogue, ids)
     files = df.photo_id.map(held_files(catalogue, ids)).fillna("")
     if config.blank_background:
@@ -194,15 +219,12 @@ def _photos_now(catalogue, ids, config):
 # %% ../../../whale_nbs/42_search.ipynb #89ca814f
 def _embed_some(catalogue, model, models, ids, options):
     "Embed photos and keep what was found; how many could not be read."
-    config = models[0].config
-    df = _photos_now(catalogue, ids, config)
-    local = uses_local_descriptors(config)
-    found = embed_models(df.file, df.viewpoint, models, local, **options)
-    fine = ~np.isnan(found.vectors).any(axis=1)
-    known = df.photo_id[fine].tolist()
-    for name, view in zip(view_names(model, config), found.local):
-        add_blobs(catalogue, name, _as_bytes(known, view[fine]))
-    add_vectors(catalogue, model, pd.DataFrame(found.vectors[fine], known))
+    df = photos_now(catalogue, ids, models[0].config)
+    found = describe_photos(df.file, df.viewpoint, OpenModel(model, models), **options)
+    known = df.photo_id[found.fine].tolist()
+    for name, data in found.blobs.items():
+        add_blobs(catalogue, name, dict(zip(known, compress(data, found.fine))))
+    add_vectors(catalogue, model, pd.DataFrame(found.vectors[found.fine], known))
     return len(df) - len(known)
 
 # %% ../../../whale_nbs/42_search.ipynb #c04acff0
@@ -426,9 +448,12 @@ def _compare_views(views, i, others):
     return Views([v[[i]] for v in views]).compare([Views([v[others] for v in views])])
 
 # %% ../../../whale_nbs/42_search.ipynb #775a03b1
-def _keypoints_name(name, config, matcher):
+def keypoints_name(
+    config: ModelConfig,
+    matcher: Matcher,  # of `matcher_named`
+) -> str:
     "The name under which keypoints are kept: all that shapes them."
-    how = (name, config.keypoints, matcher.size, config.portrait, config.mirror_left)
+    how = (matcher.name, config.keypoints, matcher.size, config.portrait, config.mirror_left)
     odd = _unusual_views(config)
     more = [json.dumps(odd, sort_keys=True)] if odd else []
     return "keypoints:" + ":".join(map(str, [*how, *more]))
@@ -448,20 +473,29 @@ def _unpacked(data: bytes) -> Keypoints:
         *(found[f] for f in ("xy", "descriptors", "scores")), tuple(found["size"])
     )
 
+# %% ../../../whale_nbs/42_search.ipynb #f03094de
+def packed_keypoints(
+    df: pd.DataFrame,  # file, viewpoint; one row per photo_id
+    config: ModelConfig,
+    matcher: Matcher,  # of `matcher_named`
+) -> dict:  # {photo_id: bytes}
+    "Keypoints of photos, as they are kept."
+    find = keypoint_fn(df, config, matcher)
+    return {i: _packed(find(i)) for i in df.index}
+
 # %% ../../../whale_nbs/42_search.ipynb #473216ea
 def _stored_points(catalogue, config, name, matcher, ids):
     "Points of photos, found where they are not kept yet; in the order of ids."
-    key = _keypoints_name(matcher.name, config, matcher)
+    key = keypoints_name(config, matcher)
     kept = read_blobs(catalogue, key, ids)
     lacking = [i for i in ids if i not in kept]
     if lacking:
-        now = _photos_now(catalogue, lacking, config).set_index("photo_id")
-        find = keypoint_fn(now, config, matcher)
-        new = {i: _packed(find(i)) for i in lacking}
+        now = photos_now(catalogue, lacking, config).set_index("photo_id")
+        new = packed_keypoints(now, config, matcher)
         add_blobs(catalogue, key, {i: k for i, k in new.items() if now.file[i]})
         kept |= new
-    known = {}
-    return [Points(matcher, _unpacked(kept[i]), i, known) for i in ids]
+    find = remembering(lambda i: Points(matcher, _unpacked(kept[i])), ids)
+    return [find(i) for i in ids]
 
 # %% ../../../whale_nbs/42_search.ipynb #d64c87bb
 def _compare_points(points, i, others):

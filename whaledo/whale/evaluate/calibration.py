@@ -10,17 +10,17 @@ __all__ = ['NAMES', 'THINNED', 'SIGNALS', 'HEAVIEST', 'HUBS', 'MOST_ANIMALS', 'u
            'of_animals', 'errors_at', 'identification_curve', 'threshold_at', 'plot_identification', 'draw_open_set',
            'draw_errors', 'plot_new_whales', 'OpenSet', 'HalfRows', 'half_rows', 'decided_by', 'cross_decided',
            'require_min_identities', 'write_config', 'load_for_calibration', 'compared_rows', 'pair_similarities',
-           'Remembered', 'remembering', 'similarity_columns', 'fit_weights', 'precision_with', 'in_first_half',
-           'gain_of_fitting', 'weighed', 'neighbour_rows', 'fit_line', 'fit_neighbours', 'mean_precision',
-           'gain_of_neighbours', 'useful_neighbours', 'chosen_threshold', 'fitted_calibration', 'all_similarities',
-           'log_odds_of', 'fitted_posterior', 'check_share', 'calibrate', 'new_whales']
+           'similarity_columns', 'fit_weights', 'precision_with', 'in_first_half', 'gain_of_fitting', 'weighed',
+           'neighbour_rows', 'fit_line', 'fit_neighbours', 'mean_precision', 'gain_of_neighbours', 'useful_neighbours',
+           'chosen_threshold', 'fitted_calibration', 'all_similarities', 'log_odds_of', 'fitted_posterior',
+           'check_share', 'calibrate', 'new_whales']
 
 # %% ../../../whale_nbs/22_calibration.ipynb #9ecf98ac
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, Optional
+from typing import NamedTuple, Optional
 
 import numpy as np
 import pandas as pd
@@ -618,35 +618,6 @@ def pair_similarities(
     found = local_similarities(local_fn(query), [local_fn(i) for i in others])
     return pd.DataFrame(found.T, index=others.index)
 
-# %% ../../../whale_nbs/22_calibration.ipynb #f8286a40
-class Remembered(NamedTuple):
-    "A local feature that knows how well it agreed with others."
-
-    feature: Any  # with `compare`: of `local_feature_fn`
-    key: tuple  # number of the matcher, image id
-    known: dict  # pair of keys -> similarity, shared by all
-
-    def compare(self, others: list) -> np.ndarray:  # (others,), at most 1
-        "As the feature does, asking it only for what is not known."
-        pairs = [(self.key, other.key) for other in others]
-        new = {p: o.feature for p, o in zip(pairs, others) if p not in self.known}
-        if new:
-            self.known.update(zip(new, self.feature.compare(list(new.values()))))
-        return np.array([self.known[p] for p in pairs])
-
-# %% ../../../whale_nbs/22_calibration.ipynb #cf588941
-def remembering(
-    found: Features,  # of `extract_features`
-) -> Features:
-    "The same, each pair of photos being compared closely once."
-    known = {}
-
-    def local_fn(image_id):
-        parts = enumerate(found.local_fn(image_id))
-        return [Remembered(part, (k, image_id), known) for k, part in parts]
-
-    return found._replace(local_fn=found.local_fn and local_fn)
-
 # %% ../../../whale_nbs/22_calibration.ipynb #a5f4474b
 def similarity_columns(
     rows,  # of `compared_rows`
@@ -934,7 +905,7 @@ def calibrate(
     "Fit all that turns comparisons into rankings and probabilities, and write it into config.json."
     check_share(wrong_splits)
     models = load_for_calibration(folder)
-    found = found or remembering(extract_features(df.set_index("image_id"), models))
+    found = found or extract_features(df.set_index("image_id"), models)
     ranking = weighed(found, df, standard_scenarios(df, seed), models[0].config, seed)
     fit = fitted_calibration(found, df, ranking, least, seed)
     near = useful_neighbours(found, df, ranking, seed)

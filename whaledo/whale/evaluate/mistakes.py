@@ -17,7 +17,7 @@ import pandas as pd
 from ...files import InputError
 from .calibration import MOST_ANIMALS, calibrate, in_first_half
 from .calibration import load_for_calibration, log_odds_of
-from .calibration import of_animals, remembering, write_config
+from .calibration import of_animals, write_config
 from .posterior import estimated_prior, evidence, fit_posterior, group_photos
 from .posterior import imagined_catalogues, posterior
 from ..model.config import load_config
@@ -185,7 +185,7 @@ def calibrate_with_rates(
     "`calibrate`, and then the rates of mistakes of the calibrated model."
     if found is None:
         models = load_for_calibration(folder)
-        found = remembering(extract_features(df.set_index("image_id"), models))
+        found = extract_features(df.set_index("image_id"), models)
     written = calibrate(folder, df, wrong_splits, seed, found=found)
     config = load_config(Path(folder) / "config.json")
     with suppress(InputError):

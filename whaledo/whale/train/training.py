@@ -73,7 +73,6 @@ from ..data.scenarios import split_whales, standard_scenarios
 from ..data.survey import BLANK, load_survey
 from ..data.viewpoints import with_new_words
 from ..data.weights import get_weights, published
-from ..evaluate.calibration import remembering
 from ..evaluate.evaluation import evaluate, query_results
 from ..evaluate.mistakes import calibrate_with_rates
 
@@ -1177,7 +1176,7 @@ def finish_model(
     if len(check):
         models = load_models(folder)
         photos = check.set_index("image_id", drop=False)
-        found = remembering(extract_features(photos, models))
+        found = extract_features(photos, models)
         calibrate_if_possible(folder, check, seed, found)
         scores = final_scores(load_config(folder / "config.json"), check, found, seed)
     card = model_card(read_json(folder / "config.json"), scores)
