@@ -10,8 +10,8 @@ HERE = Path(__file__).resolve().parent
 cfg = ConfigParser(delimiters=["="])
 cfg.read(HERE/"settings.ini", encoding="utf-8")
 s = cfg["DEFAULT"]
-extras = {name: s[f"{name}_requirements"].split() for name in ("review", "train", "scale", "heic", "detect", "masks", "dev")}
-extras["dev"] += [r for name in ("review", "train", "scale") for r in extras[name] if r not in extras["dev"]]
+extras = {name: s[f"{name}_requirements"].split() for name in ("review", "train", "scale", "cluster", "bucket", "heic", "detect", "masks", "dev")}
+extras["dev"] += [r for name in ("review", "train", "scale", "cluster") for r in extras[name] if r not in extras["dev"]]
 
 
 class WithProject(build_py):

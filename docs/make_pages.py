@@ -33,6 +33,7 @@ TUTORIALS = {
     "data_scientist": "Data scientist",
     "competitor": "Competitor",
     "organiser": "Organiser",
+    "laboratory": "Laboratory",
 }
 PROSE = {
     "CHANGELOG.md": "changes.md",

@@ -17,10 +17,11 @@ __all__ = ['app', 'weights', 'RECIPES', 'OTHER_EXAM', 'CONCERNS', 'FILE_FORMS', 
            'export_camtrap', 'catalogue_book', 'tell_book', 'survey_pages', 'history', 'agreement', 'tell_belief',
            'find_matches', 'tell_proposals', 'match_report', 'match_and_tell', 'match', 'open_for', 'say_groups',
            'tell_groups', 'begin_catalogue', 'review_command', 'open_review', 'needed_for_review', 'review_page',
-           'review_notebook', 'review', 'start', 'sightings', 'associations', 'count', 'How', 'toy_submission',
-           'time_run', 'bench_sandbox', 'bench_rendering', 'tell_bench', 'tell_index', 'tell_rendering', 'tell_sandbox',
-           'bench', 'bench_gpu', 'demo_data', 'demo_train', 'demo_pack', 'engine_fits', 'read_result',
-           'demo_submission', 'demo_report', 'demo_folder', 'demo', 'main', 'without_extra', 'failure', 'run']
+           'review_notebook', 'review', 'start', 'sightings', 'tell_embedding', 'embed', 'import_vectors',
+           'associations', 'count', 'How', 'toy_submission', 'time_run', 'bench_sandbox', 'bench_rendering',
+           'tell_bench', 'tell_index', 'tell_rendering', 'tell_sandbox', 'bench', 'bench_gpu', 'demo_data',
+           'demo_train', 'demo_pack', 'engine_fits', 'read_result', 'demo_submission', 'demo_report', 'demo_folder',
+           'demo', 'main', 'without_extra', 'failure', 'run']
 
 # %% ../nbs/90_cli.ipynb #8bdc0a2b
 import ast
@@ -1394,6 +1395,50 @@ def sightings(source: Path):
         return load_survey(source, files=False)
     with existing(source) as c:
         return photos(c)
+
+# %% ../nbs/90_cli.ipynb #03e0c979
+def tell_embedding(found, out: str) -> dict:  # found: of `embed_apart`; photos, known, lost
+    "Say what was embedded; photos that cannot be read go to stderr."
+    for file in found.lost:
+        print(f"{file}: cannot be read; put it right and run this again", file=sys.stderr)
+    counts = f"{found.photos:,} photos embedded, {found.known:,} were before"
+    print(f"{out}: {counts}, {len(found.lost):,} cannot be read")
+    return found._asdict()
+
+# %% ../nbs/90_cli.ipynb #35abf928
+@command
+def embed(
+    source: str,  # a catalogue, a table with the column path, a folder, or an address (s3://bucket/survey)
+    out: str,  # folder, or address, for the shards
+    model: Path = Path("submission_src"),  # weights.safetensors and config.json, seen by all workers
+    engine: str = "here",  # here, or dask (pip install 'whaledo[cluster]')
+    scheduler: str = "",  # of a dask cluster, such as tcp://10.0.0.1:8786; '': a cluster on this machine
+    workers: int = 2,  # of a cluster on this machine
+    batch: int = 256,  # photos of a shard
+    viewpoint: str = "",  # of all photos of a folder: a word such as top, left or fluke
+):
+    "Embed photos into Parquet shards, by one machine or many; what is done is not done again."
+    from whaledo.whale.catalogue.shards import embed_apart
+
+    found = embed_apart(source, out, model, engine, scheduler, workers, batch, viewpoint)
+    return tell_embedding(found, out)
+
+# %% ../nbs/90_cli.ipynb #c8993fd8
+@command
+def import_vectors(
+    folder: str,  # shards of `embed`: a folder, or an address
+    catalogue: Path = Path("catalogue.db"),  # that knows the photos
+):
+    "Take vectors that were made elsewhere into a catalogue; what does not fit is left to `match`."
+    from whaledo.whale.catalogue import shards
+
+    with existing(catalogue) as c:
+        found = shards.import_vectors(c, folder)
+    print(f"{catalogue}: {found.taken:,} photos have vectors now, {found.known:,} had them")
+    print(
+        f"{found.otherwise:,} were seen otherwise (viewpoint or mask), {found.strange:,} are not in it"
+    )
+    return found._asdict()
 
 # %% ../nbs/90_cli.ipynb #01dd3172
 @command
