@@ -25,6 +25,7 @@ TRACKER        ?=
 EPOCHS         ?=
 SEED           ?= 0
 RECORD         ?=
+PEERS          ?=
 CATALOGUE      ?= catalogue.db
 PHOTOS         ?=
 MODEL          ?= submission_src
@@ -42,7 +43,7 @@ help: ## print this menu
 	@echo "whaledo: recognise individual whales in survey photos"; echo
 	@grep -hE '^[a-z-]+:.*## ' Makefile | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
 	@echo; echo "  variables: CHALLENGE=$(CHALLENGE) DATA_DIR=$(DATA_DIR) SUBMISSION_DIR=$(SUBMISSION_DIR) ENGINE=$(ENGINE) RUNTIME=$(RUNTIME) LIMITS= SKIP_GPU=$(SKIP_GPU) OPEN_WALL=$(OPEN_WALL)"
-	@echo "             SURVEY_DIR= VALID=$(VALID) RECIPE=$(RECIPE) BACKBONE= PRETRAINED= CHANGE= TRACKER= EPOCHS= SEED=$(SEED) RECORD= PYTHON="
+	@echo "             SURVEY_DIR= VALID=$(VALID) RECIPE=$(RECIPE) BACKBONE= PRETRAINED= CHANGE= TRACKER= EPOCHS= SEED=$(SEED) RECORD= PEERS= PYTHON="
 	@echo "             CATALOGUE=$(CATALOGUE) PHOTOS= MODEL=$(MODEL)"
 	@echo "             CPU_OR_GPU=$(CPU_OR_GPU) SUBMISSION_IMAGE= BASE_IMAGE= BUILD_OPTIONS="
 
@@ -171,8 +172,8 @@ verify-podman: setup ## on a Debian machine without a registry: install Podman, 
 	$(WHALEDO) test-container --engine podman
 	$(MAKE) demo ENGINE=podman
 
-bench: setup ## time ranking, scoring, embedding, searching and rendering against the plain way, as ratios
-	$(WHALEDO) bench
+bench: setup ## time ranking, scoring, embedding, searching and rendering against the plain way, as ratios; PEERS=1: wildlife-tools, too
+	$(WHALEDO) bench $(if $(filter 1 true yes,$(PEERS)),--peers)
 
 bench-gpu: setup ## photos a second of a training step on a graphics card, switch by switch, added to results/training_speed.csv
 	$(WHALEDO) bench-gpu

@@ -19,9 +19,9 @@ __all__ = ['app', 'weights', 'RECIPES', 'OTHER_EXAM', 'CONCERNS', 'FILE_FORMS', 
            'tell_groups', 'begin_catalogue', 'review_command', 'open_review', 'needed_for_review', 'review_page',
            'review_notebook', 'review', 'start', 'sightings', 'tell_embedding', 'embed', 'import_vectors',
            'associations', 'count', 'How', 'toy_submission', 'time_run', 'bench_sandbox', 'bench_rendering',
-           'tell_bench', 'tell_index', 'tell_rendering', 'tell_sandbox', 'bench', 'bench_gpu', 'demo_data',
-           'demo_train', 'demo_pack', 'engine_fits', 'read_result', 'demo_submission', 'demo_report', 'demo_folder',
-           'demo', 'main', 'without_extra', 'failure', 'run']
+           'tell_bench', 'tell_index', 'tell_rendering', 'tell_sandbox', 'bench_wildlife_tools', 'bench', 'bench_gpu',
+           'demo_data', 'demo_train', 'demo_pack', 'engine_fits', 'read_result', 'demo_submission', 'demo_report',
+           'demo_folder', 'demo', 'main', 'without_extra', 'failure', 'run']
 
 # %% ../nbs/90_cli.ipynb #8bdc0a2b
 import ast
@@ -1797,13 +1797,29 @@ def tell_sandbox(sandbox: dict):
                 f"{engine}: {seconds} s more than `python main.py`, which takes {plain} s"
             )
 
+# %% ../nbs/90_cli.ipynb #ad152a52
+def bench_wildlife_tools() -> dict:  # wildlife_tools: of `bench_peer`
+    "Describing photos beside the library of the field, in an environment of its own."
+    from whaledo.runner.environments import LISTS, environment_python
+    from whaledo.whale.bench import bench_peer
+
+    found = bench_peer(environment_python("bench", LISTS / "peers"))
+    print(
+        f"describing a photo: {found['ms_a_photo']} ms, {found['ratio']} times as fast as "
+        f"wildlife-tools ({found['wildlife_tools_ms_a_photo']} ms)"
+    )
+    return dict(wildlife_tools=found)
+
 # %% ../nbs/90_cli.ipynb #f0334b49
 @command
-def bench():
+def bench(
+    peers: bool = False,  # wildlife-tools, too? Its environment is installed when first asked for
+):
     "Time ranking, scoring, embedding, searching, rendering and the sandbox against the plain way."
     from whaledo.whale.bench import bench_embedding, bench_ranking, bench_scoring
     from whaledo.whale.catalogue.vector_index import bench_index
 
+    peer = bench_wildlife_tools() if peers else {}
     found = dict(ranking=bench_ranking(), scoring=bench_scoring())
     found |= dict(embedding=bench_embedding(), index=bench_index())
     tell_bench(**found)
@@ -1812,7 +1828,7 @@ def bench():
     sandbox = bench_sandbox()
     tell_sandbox(sandbox)
     rendering = {str(workers): seconds for workers, seconds in rendering.items()}
-    return found | dict(sandbox=sandbox, rendering=rendering)
+    return found | dict(sandbox=sandbox, rendering=rendering) | peer
 
 # %% ../nbs/90_cli.ipynb #24090c63
 @command
