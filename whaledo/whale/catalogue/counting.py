@@ -4,18 +4,20 @@
 
 # %% auto #0
 __all__ = ['OPEN_MODELS', 'MOST_STEPS', 'ALPHA', 'LARGE_RATIO', 'SCATTER', 'TOLERATED', 'SHORT', 'SEASON', 'LOWER_BOUND',
-           'CAPTURES_ASKED', 'OpenModel', 'open_models_for', 'Numbers', 'open_numbers', 'akaike_weights', 'averaged',
-           'whole', 'average_numbers', 'Answer', 'open_answer', 'closed_models_for', 'closed_numbers', 'closed_answer',
-           'OddsRatio', 'seen_again_ratio', 'open_warnings', 'open_unknowns', 'closed_warnings', 'closed_unknowns',
-           'Sides', 'shows_side', 'photos_of', 'sides', 'unlinked', 'sides_sentence', 'Comparison', 'compare_open',
-           'compare_closed_population', 'compare_two', 'read_effort', 'effort_on', 'compare_counts', 'shown',
-           'compare_sides', 'check_capture', 'chosen_model', 'estimator_of', 'corrected_count', 'NotedRates',
-           'noted_rates', 'rate_sets', 'told_rates', 'with_unmarked', 'history_table', 'mark_input', 'save_histories',
-           'plot_grid', 'plot_encounters', 'plot_abundance']
+           'MOST_OCCASIONS_APART', 'EXPLAINS', 'CAPTURES_ASKED', 'OpenModel', 'open_models_for', 'Numbers',
+           'open_numbers', 'akaike_weights', 'averaged', 'whole', 'average_numbers', 'Answer', 'open_answer',
+           'closed_models_for', 'closed_numbers', 'closed_answer', 'OddsRatio', 'seen_again_ratio', 'open_warnings',
+           'open_unknowns', 'closed_warnings', 'closed_unknowns', 'Sides', 'shows_side', 'photos_of', 'sides',
+           'unlinked', 'sides_sentence', 'Comparison', 'compare_open', 'compare_closed_population', 'compare_two',
+           'read_effort', 'effort_on', 'compare_counts', 'shown', 'huggins_models', 'KnownCount', 'compare_known',
+           'require_stays', 'compare_sides', 'check_capture', 'chosen_model', 'estimator_of', 'corrected_count',
+           'NotedRates', 'noted_rates', 'rate_sets', 'told_rates', 'with_unmarked', 'history_table', 'mark_input',
+           'save_histories', 'plot_grid', 'plot_encounters', 'plot_abundance']
 
 # %% ../../../whale_nbs/49_counts.ipynb #a8520be7
 import re
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,7 +33,7 @@ from ...files import InputError, write_csv, write_text
 from ...tables import read_table
 from .closed import CLOSED_MODELS, by_closed, chao, closed_counts
 from .closed import closed_estimates, unequal_test
-from .covariates import effort_column, effort_model
+from .covariates import effort_column, effort_model, huggins, known_animals
 from .population import Estimator, Interval, by_chapman, by_popan, chapman
 from .population import corrected, counts, decided, deltas, fit, histories
 from .population import lognormal, loss, minimise, model_of, names_of, overlapping
@@ -510,6 +512,102 @@ def shown(found: Comparison) -> str:
     if not found.warnings:
         parts += ["No test that gives a warning speaks against these models."]
     return "\n".join(parts)
+
+# %% ../../../whale_nbs/49_counts.ipynb #f078b0c0
+MOST_OCCASIONS_APART = 20  # with more, a parameter an occasion is too many for what is known of whales
+
+
+def huggins_models(
+    names,  # of covariates
+    k: int,  # occasions
+    effort=None,  # of each occasion
+) -> dict:  # name of the model -> names of its covariates, by_time, and whether effort is in it
+    "Each choice of covariates with each kind of capture."
+    kinds = {"constant": (False, False)}
+    if k <= MOST_OCCASIONS_APART:
+        kinds["by occasion"] = (True, False)
+    if effort is not None and effort_column(effort).any() and k > 2:
+        kinds["by effort"] = (False, True)
+    chosen = [c for n in range(len(names) + 1) for c in combinations(names, n)]
+    return {", ".join([kind, *c]): ([*c], *how) for c in chosen for kind, how in kinds.items()}
+
+# %% ../../../whale_nbs/49_counts.ipynb #4b7e4795
+def _fit_known(h, known, models, effort):
+    "Every Huggins model of one table of histories: name -> HugginsFit."
+    log_effort = None if effort is None else pd.DataFrame(dict(effort=effort_column(effort)))
+    found = {}
+    for name, (columns, by_time, by_effort) in models.items():
+        whales = known[columns] if columns else None
+        found[name] = huggins(h, whales, log_effort if by_effort else None, by_time)
+    return found
+
+# %% ../../../whale_nbs/49_counts.ipynb #65ba779c
+class KnownCount(NamedTuple):
+    "A count with capture by what is known of whales."
+
+    answer: pd.DataFrame  # there: estimate, error, low, high
+    models: pd.DataFrame  # rows: models, with AICc and weight
+    coefficients: pd.DataFrame  # of the best model, on the logit scale
+    said: list  # sentences: what each covariate explains
+
+# %% ../../../whale_nbs/49_counts.ipynb #c71e025d
+def _known_table(fits):
+    "Huggins models side by side; one whose error is more than half of its number has no weight."
+    about = {n: f.whales | dict(parameters=len(f.coefficients), AICc=f.aicc) for n, f in fits.items()}
+    rows = pd.DataFrame(about).T
+    told = rows.error <= rows.estimate / 2
+    rows["weight"] = akaike_weights(np.where(told, rows.AICc, np.inf))
+    return rows.sort_values(["weight", "AICc"], ascending=[False, True])
+
+# %% ../../../whale_nbs/49_counts.ipynb #39eab587
+EXPLAINS = 0.9  # weight of the models that have a covariate, from which on it is said to matter
+
+
+def _explained(table, columns):
+    "What each covariate explains, a sentence each."
+    out = []
+    for name in columns:
+        inside = [name in model.split(", ")[1:] for model in table.index]
+        weight = table.weight[inside].sum()
+        if weight < EXPLAINS:
+            out.append(f"Whether {name} makes whales easier or harder to see is open (weight {weight:.2f}).")
+        else:
+            out.append(
+                f"Whales differ by {name} in how easily they are seen (weight {weight:.2f}): the models that "
+                "know nothing of it make their number too low."
+            )
+    return out
+
+# %% ../../../whale_nbs/49_counts.ipynb #fc202b6f
+def compare_known(
+    df,  # decided photos with whale_id and a time
+    facts,  # `Facts` of animals
+    columns,  # names of covariates; none: all that the facts have
+    by="day",  # occasions
+    effort=None,  # series by occasion, of `read_effort`
+) -> KnownCount:
+    "Whales of a population that stays, with capture by what is known of each."
+    h = histories(df, by)
+    require_resightings(h)
+    known = known_animals(facts, h.index, columns)
+    hours = effort_on(effort, h)
+    fits = _fit_known(h, known, huggins_models([*known], h.shape[1], hours), hours)
+    table = _known_table(fits)
+    value, error = averaged(table.estimate.to_numpy(), table.error.to_numpy(), table.weight.to_numpy())
+    low, high = whole(value, error, len(h))
+    answer = pd.DataFrame(dict(estimate=value, error=error, low=low, high=high), ["there"])
+    require_precision(answer)
+    best = fits[table.index[0]].coefficients
+    return KnownCount(answer, table, best, _explained(table, [*known]))
+
+# %% ../../../whale_nbs/49_counts.ipynb #de03907f
+def require_stays(found: Comparison):
+    "InputError for covariates of an open population."
+    if found.gof is not None:
+        raise InputError(
+            "Covariates are for a population that stays, and this one is open: give --population closed, or "
+            "photos of one season."
+        )
 
 # %% ../../../whale_nbs/49_counts.ipynb #7b10e36c
 def _one_side(df, side, by, closed, effort):
