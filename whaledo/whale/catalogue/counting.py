@@ -35,6 +35,7 @@ from .closed import CLOSED_MODELS, by_closed, chao, closed_counts
 from .closed import closed_estimates, unequal_test
 from .covariates import effort_column, effort_model, huggins, known_animals
 from .population import Estimator, Interval, by_chapman, by_popan, chapman
+from .flanks import two_sided_answer, two_sided_counts
 from .population import corrected, counts, decided, deltas, fit, histories
 from .population import lognormal, loss, minimise, model_of, names_of, overlapping
 from .population import pair, require_precision, require_resightings, taken_at
