@@ -1454,6 +1454,23 @@ def _told(found) -> dict:
             out[name] = json.loads(table.round(4).to_json(orient="index"))
     return out
 
+# %% ../nbs/90_cli.ipynb #d1b17407
+def _count_linked(how, found) -> dict:
+    "A count by hidden links of a population that stays, printed; nothing of an open one."
+    from whaledo.whale.catalogue.counting import compare_linked
+
+    if any(isinstance(one, str) or one.gof is not None for one in found.values()):
+        return {}
+    try:
+        one = compare_linked(how.df, how.by)
+    except InputError as e:
+        print(f"\n{e}")
+        return {"hidden_links": str(e)}
+    print("\n== both sides at once, the sum over links that nobody has seen\n")
+    print(f"{one.answer.round(1).to_string()}\n\n{one.models.round(2).to_string()}\n\n{one.said}")
+    tables = {n: json.loads(t.round(4).to_json(orient="index")) for n, t in zip(one._fields, one[:2])}
+    return {"hidden_links": tables | {"said": one.said}}
+
 # %% ../nbs/90_cli.ipynb #0d466b51
 def _count_sides(how) -> dict:
     "Counts of each side, printed; nothing where the sides are linked."
@@ -1466,6 +1483,7 @@ def _count_sides(how) -> dict:
     for side, one in found.items():
         print(f"\n== the {side} side alone\n\n{one if isinstance(one, str) else shown(one)}")
     out = {side: one if isinstance(one, str) else _told(one) for side, one in found.items()}
+    out |= _count_linked(how, found)
     if mean is None or mean.empty:
         return {"sides": out}
     print(f"\n== mean of the sides, with the larger error\n\n{mean.round(1).to_string()}")

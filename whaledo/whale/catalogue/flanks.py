@@ -18,7 +18,7 @@ from .population import derivatives, lognormal, minimise, tensor
 from .survival import aicc
 
 # %% ../../../whale_nbs/48_two_sides.ipynb #d1e8785d
-TWO_SIDED_COUNTS = ["linked, left", "linked, right", "left records", "right records", "occasions of both", "IDs"]
+TWO_SIDED_COUNTS = ["linked, left", "linked, right", "left records", "right records", "both seen", "IDs"]
 
 
 def two_sided_counts(
