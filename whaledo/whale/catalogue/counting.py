@@ -303,7 +303,7 @@ def closed_warnings(p_unequal, bound, high) -> list:  # of one population; high:
 # %% ../../../whale_nbs/49_counts.ipynb #2cc81d2e
 def closed_unknowns(p_unequal, unequal_high, high) -> list:  # p of the test; upper ends of Mh and the answer
     "Which violations the data cannot rule out; what a test says already is no such."
-    if unequal_high <= high or p_unequal < ALPHA:
+    if unequal_high <= 1.1 * high or p_unequal < ALPHA:
         return []
     size = f"up to {unequal_high:,.0f}" if np.isfinite(unequal_high) else "any number of"
     return [f"Whether some whales are easier to see than others cannot be told; if so, there may be {size}."]
