@@ -18,7 +18,7 @@ __all__ = ['app', 'weights', 'RECIPES', 'OTHER_EXAM', 'CONCERNS', 'FILE_FORMS', 
            'find_matches', 'tell_proposals', 'match_report', 'match_and_tell', 'match', 'open_for', 'say_groups',
            'tell_groups', 'begin_catalogue', 'review_command', 'open_review', 'needed_for_review', 'review_page',
            'review_notebook', 'review', 'start', 'sightings', 'tell_embedding', 'embed', 'import_vectors',
-           'associations', 'count', 'How', 'toy_submission', 'time_run', 'bench_sandbox', 'bench_rendering',
+           'associations', 'count', 'Asked', 'How', 'toy_submission', 'time_run', 'bench_sandbox', 'bench_rendering',
            'tell_bench', 'tell_index', 'tell_rendering', 'tell_sandbox', 'bench_wildlife_tools', 'bench', 'bench_gpu',
            'demo_data', 'demo_train', 'demo_pack', 'engine_fits', 'read_result', 'demo_submission', 'demo_report',
            'demo_folder', 'demo', 'main', 'without_extra', 'failure', 'run']
@@ -1499,6 +1499,23 @@ def _told(found) -> dict:
             out[name] = json.loads(table.round(4).to_json(orient="index"))
     return out
 
+# %% ../nbs/90_cli.ipynb #d1b17407
+def _count_linked(how, found) -> dict:
+    "A count by hidden links of a population that stays, printed; nothing of an open one."
+    from whaledo.whale.catalogue.counting import compare_linked
+
+    if any(isinstance(one, str) or one.gof is not None for one in found.values()):
+        return {}
+    try:
+        one = compare_linked(how.df, how.by)
+    except InputError as e:
+        print(f"\n{e}")
+        return {"hidden_links": str(e)}
+    print("\n== both sides at once, the sum over links that nobody has seen\n")
+    print(f"{one.answer.round(1).to_string()}\n\n{one.models.round(2).to_string()}\n\n{one.said}")
+    tables = {n: json.loads(t.round(4).to_json(orient="index")) for n, t in zip(one._fields, one[:2])}
+    return {"hidden_links": tables | {"said": one.said}}
+
 # %% ../nbs/90_cli.ipynb #0d466b51
 def _count_sides(how) -> dict:
     "Counts of each side, printed; nothing where the sides are linked."
@@ -1511,6 +1528,7 @@ def _count_sides(how) -> dict:
     for side, one in found.items():
         print(f"\n== the {side} side alone\n\n{one if isinstance(one, str) else shown(one)}")
     out = {side: one if isinstance(one, str) else _told(one) for side, one in found.items()}
+    out |= _count_linked(how, found)
     if mean is None or mean.empty:
         return {"sides": out}
     print(f"\n== mean of the sides, with the larger error\n\n{mean.round(1).to_string()}")
@@ -1603,6 +1621,47 @@ def _count_unmarked(found, marked, unmarked) -> dict:
     print(f"\n== with whales that have no marks\n\n{table.round(1).to_string()}")
     return {"with_unmarked": json.loads(table.round(4).to_json(orient="index"))}
 
+# %% ../nbs/90_cli.ipynb #18c1d423
+def _facts(source, animals, df):
+    "What is said of animals: in a table of them, in the survey's photos, or in a catalogue."
+    from whaledo.whale.catalogue.covariates import facts_of_catalogue, facts_of_photos, facts_of_table
+
+    if animals is not None:
+        return facts_of_table(animals)
+    if source.is_dir():
+        return facts_of_photos(df, source / "metadata.csv")
+    with existing(source) as c:
+        return facts_of_catalogue(c, df)
+
+# %% ../nbs/90_cli.ipynb #8a5b304d
+def _known_of(source, df, covariates, animals):
+    "Covariates as they were asked for, checked: the facts and the names of columns; nothing where none were."
+    from whaledo.whale.catalogue.covariates import known_animals
+    from whaledo.whale.catalogue.population import decided
+
+    if not covariates and animals is None:
+        return None
+    names = [name.strip() for name in covariates.split(",") if name.strip()]
+    facts = _facts(source, animals, df)
+    known_animals(facts, decided(df).whale_id.unique(), names)
+    return facts, names
+
+# %% ../nbs/90_cli.ipynb #9c2acae3
+def _count_known(how, found) -> dict:
+    "A count with capture by what is known of whales, printed beside the others, where that was asked for."
+    from whaledo.whale.catalogue.counting import compare_known, require_stays
+
+    if how.known is None:
+        return {}
+    require_stays(found)
+    one = compare_known(how.df, *how.known, how.by, how.effort)
+    print("\n== capture by what is known of whales (Huggins; AICc compares these models with each other)\n")
+    print(f"{one.answer.round(1).to_string()}\n\n{one.models.astype(float).round(2).to_string()}\n")
+    print("\n".join([one.coefficients.round(2).to_string(), "", *one.said]))
+    tables = {"answer": one.answer, "models": one.models.astype(float), "coefficients": one.coefficients}
+    out = {n: json.loads(t.round(4).to_json(orient="index")) for n, t in tables.items()}
+    return {"known": out | {"said": one.said}}
+
 # %% ../nbs/90_cli.ipynb #4602c510
 @command
 def count(
@@ -1616,14 +1675,14 @@ def count(
     marked: int = 0,  # whales with marks in photos taken without regard to marks, to count all whales
     unmarked: int = 0,  # whales without marks in them
     effort: Path = None,  # CSV with columns occasion and effort, such as hours on the water
+    covariates: str = "",  # columns of what is known of each animal, such as sex,length
+    animals: Path = None,  # CSV with whale_id and such columns; by default those of photos, or fields
     histories: Path = None,  # write encounter histories: .inp for MARK, .csv for RMark and openCR
     seed: int = 0,  # of the correction
 ):
     "How many whales there are: models side by side, whether they fit, and what cannot be told."
-    _check_count(population, capture, seed)
-    rates, said = _rates(source, (wrong_splits, wrong_merges, swaps))
-    how = _how(sightings(source), by, population, capture, effort, histories)
-    return _count(how, (marked, unmarked), rates, said, seed)
+    asked = Asked(by, population, capture, effort, covariates, animals, histories)
+    return _count(source, asked, (marked, unmarked), (wrong_splits, wrong_merges, swaps), seed)
 
 # %% ../nbs/90_cli.ipynb #5a6f0d09
 def _keep_histories(df, by, file):
@@ -1647,6 +1706,18 @@ def _check_count(population, capture, seed):
     check_capture(capture)
 
 # %% ../nbs/90_cli.ipynb #8f54e860
+class Asked(NamedTuple):
+    "Options of `count` as they were given."
+
+    by: str
+    population: str
+    capture: str | None
+    effort: Path | None
+    covariates: str
+    animals: Path | None
+    histories: Path | None
+
+
 class How(NamedTuple):
     "What is counted, and how."
 
@@ -1655,26 +1726,31 @@ class How(NamedTuple):
     closed: bool | None
     capture: str | None
     effort: object  # of each occasion, or nothing
+    known: object  # what is said of animals, and which columns of it; or nothing
 
 # %% ../nbs/90_cli.ipynb #b6928690
-def _how(df, by, population, capture, effort, file) -> How:
+def _how(source, df, asked) -> How:
     "The options of `count`, checked; encounter histories are written on the way."
     from whaledo.whale.catalogue.counting import read_effort
 
-    by = int(by) if by.isdecimal() else by
-    _keep_histories(df, by, file)
-    hours = None if effort is None else read_effort(effort)
-    return How(df, by, POPULATIONS[population], capture, hours)
+    by = int(asked.by) if asked.by.isdecimal() else asked.by
+    _keep_histories(df, by, asked.histories)
+    hours = None if asked.effort is None else read_effort(asked.effort)
+    known = _known_of(source, df, asked.covariates, asked.animals)
+    return How(df, by, POPULATIONS[asked.population], asked.capture, hours, known)
 
 # %% ../nbs/90_cli.ipynb #d9cfd135
-def _count(how, marks, rates, said, seed):
+def _count(source, asked, marks, mistakes, seed):
     "What `count` prints and returns."
     from whaledo.whale.catalogue.counting import compare_counts, shown
 
+    _check_count(asked.population, asked.capture, seed)
+    rates, said = _rates(source, mistakes)
+    how = _how(source, sightings(source), asked)
     found = compare_counts(how.df, how.by, how.closed, how.effort)
     print(shown(found))
     out = _told(found) | _count_open(how, found, seed) | _count_days(how, found)
-    out |= _count_sides(how) | _count_unmarked(found, *marks)
+    out |= _count_known(how, found) | _count_sides(how) | _count_unmarked(found, *marks)
     if said:
         print(f"\n{said}")
     out |= _count_corrected(how, found, rates, seed)

@@ -4,18 +4,21 @@
 
 # %% auto #0
 __all__ = ['OPEN_MODELS', 'MOST_STEPS', 'ALPHA', 'LARGE_RATIO', 'SCATTER', 'TOLERATED', 'SHORT', 'SEASON', 'LOWER_BOUND',
-           'CAPTURES_ASKED', 'OpenModel', 'open_models_for', 'Numbers', 'open_numbers', 'akaike_weights', 'averaged',
-           'whole', 'average_numbers', 'Answer', 'open_answer', 'closed_models_for', 'closed_numbers', 'closed_answer',
-           'OddsRatio', 'seen_again_ratio', 'open_warnings', 'open_unknowns', 'closed_warnings', 'closed_unknowns',
-           'Sides', 'shows_side', 'photos_of', 'sides', 'unlinked', 'sides_sentence', 'Comparison', 'compare_open',
-           'compare_closed_population', 'compare_two', 'read_effort', 'effort_on', 'compare_counts', 'shown',
-           'compare_sides', 'check_capture', 'chosen_model', 'estimator_of', 'corrected_count', 'NotedRates',
-           'noted_rates', 'rate_sets', 'told_rates', 'with_unmarked', 'history_table', 'mark_input', 'save_histories',
-           'plot_grid', 'plot_encounters', 'plot_abundance']
+           'MOST_OCCASIONS_APART', 'EXPLAINS', 'LINKED_TRUST', 'CAPTURES_ASKED', 'OpenModel', 'open_models_for',
+           'Numbers', 'open_numbers', 'akaike_weights', 'averaged', 'whole', 'average_numbers', 'Answer', 'open_answer',
+           'closed_models_for', 'closed_numbers', 'closed_answer', 'OddsRatio', 'seen_again_ratio', 'open_warnings',
+           'hard_to_see', 'open_unknowns', 'closed_warnings', 'closed_unknowns', 'Sides', 'shows_side', 'photos_of',
+           'sides', 'unlinked', 'sides_sentence', 'Comparison', 'compare_open', 'compare_closed_population',
+           'compare_two', 'read_effort', 'effort_on', 'compare_counts', 'shown', 'huggins_models', 'KnownCount',
+           'compare_known', 'require_stays', 'compare_sides', 'side_histories', 'LinkedCount', 'compare_linked',
+           'check_capture', 'chosen_model', 'estimator_of', 'corrected_count', 'NotedRates', 'noted_rates', 'rate_sets',
+           'told_rates', 'with_unmarked', 'history_table', 'mark_input', 'save_histories', 'plot_grid',
+           'plot_encounters', 'plot_abundance']
 
 # %% ../../../whale_nbs/49_counts.ipynb #a8520be7
 import re
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,10 +34,12 @@ from ...files import InputError, write_csv, write_text
 from ...tables import read_table
 from .closed import CLOSED_MODELS, by_closed, chao, closed_counts
 from .closed import closed_estimates, unequal_test
-from .covariates import effort_column, effort_model
+from .covariates import effort_column, effort_model, huggins, known_animals
 from .population import Estimator, Interval, by_chapman, by_popan, chapman
+from .flanks import two_sided_answer, two_sided_counts
 from .population import corrected, counts, decided, deltas, fit, histories
-from .population import lognormal, loss, minimise, model_of, names_of, overlapping
+from .population import ENOUGH_RESIGHTINGS, lognormal, loss, minimise, model_of
+from .population import names_of, occasions, overlapping
 from .population import pair, require_precision, require_resightings, taken_at
 from .population import tensor, years_between
 from .store import WHO
@@ -256,17 +261,30 @@ def open_warnings(gof) -> list:  # gof: `goodness_of_fit`
         )
     return out
 
+# %% ../../../whale_nbs/49_counts.ipynb #3cf301b1
+def hard_to_see(h, total, ratio) -> float:  # h: histories; total: whales ever there; ratio: of odds
+    "Whales missed beyond those of the model, if those never seen have odds of capture lower by a ratio."
+    h = np.asarray(h, bool)
+    often = h.sum() / total  # sightings a whale
+    return (total - h.any(1).sum()) * (ratio**often - 1)
+
 # %% ../../../whale_nbs/49_counts.ipynb #7281f13c
-def open_unknowns(h) -> list:  # h: histories
+def open_unknowns(
+    h,  # histories
+    total: float,  # estimate of the whales ever there
+    high: float,  # upper end of its interval
+) -> list:
     "Which violations the data cannot rule out."
     ratio = seen_again_ratio(h)
     most = np.exp(ratio.value + norm.isf(ALPHA) * ratio.error)
-    if most < LARGE_RATIO:
+    there = total + hard_to_see(h, total, most)
+    if most < LARGE_RATIO and there <= high:
         return []
     size = f"up to {most:.1f} times" if np.isfinite(most) else "any number of times"
+    many = f" (up to {there - total:,.0f} more were ever there)" if there < 10 * total else ""
     return [
         f"Known whales may have {size} the odds of new ones to be seen again; transients or whales that are "
-        "hard to see cannot be ruled out, and would make the numbers wrong."
+        f"hard to see cannot be ruled out, and would make the numbers wrong{many}."
     ]
 
 # %% ../../../whale_nbs/49_counts.ipynb #21af5f7e
@@ -283,9 +301,9 @@ def closed_warnings(p_unequal, bound, high) -> list:  # of one population; high:
     return out
 
 # %% ../../../whale_nbs/49_counts.ipynb #2cc81d2e
-def closed_unknowns(unequal_high, high) -> list:  # upper ends of Mh and of the answer
-    "Which violations the data cannot rule out."
-    if unequal_high <= 1.1 * high:
+def closed_unknowns(p_unequal, unequal_high, high) -> list:  # p of the test; upper ends of Mh and the answer
+    "Which violations the data cannot rule out; what a test says already is no such."
+    if unequal_high <= 1.1 * high or p_unequal < ALPHA:
         return []
     size = f"up to {unequal_high:,.0f}" if np.isfinite(unequal_high) else "any number of"
     return [f"Whether some whales are easier to see than others cannot be told; if so, there may be {size}."]
@@ -395,7 +413,8 @@ def compare_open(
     answer = _answer_table(open_answer(found, c), names)
     require_precision(answer)
     table = _model_table(found, c[0, 0].sum(), c_hat)
-    about = open_warnings(gof), open_unknowns(h)
+    first = answer.loc["ever there"]
+    about = open_warnings(gof), open_unknowns(h, first.estimate, first.high)
     return Comparison("An open population", answer, table, gof, c_hat, *about)
 
 # %% ../../../whale_nbs/49_counts.ipynb #ba8c9a57
@@ -413,10 +432,11 @@ def compare_closed_population(
     bound = chao(c[0])
     high = answer.high[0, 0]
     unequal = closed_estimates(c, "Mh")
-    warnings = closed_warnings(unequal_test(closed_estimates(c, "M0"), unequal)[0], bound["low"], high)
+    p = unequal_test(closed_estimates(c, "M0"), unequal)[0]
+    warnings = closed_warnings(p, bound["low"], high)
     models = _model_table(found, c[0, 2].sum(), 1)
     models.loc[LOWER_BOUND, ["estimate", "error", "low", "high"]] = list(bound.values())
-    about = warnings, closed_unknowns(unequal.high[0], high)
+    about = warnings, closed_unknowns(p, unequal.high[0], high)
     return Comparison("A population that stays", table, models, None, 1.0, *about)
 
 # %% ../../../whale_nbs/49_counts.ipynb #635ac0c4
@@ -511,6 +531,102 @@ def shown(found: Comparison) -> str:
         parts += ["No test that gives a warning speaks against these models."]
     return "\n".join(parts)
 
+# %% ../../../whale_nbs/49_counts.ipynb #f078b0c0
+MOST_OCCASIONS_APART = 20  # with more, a parameter an occasion is too many for what is known of whales
+
+
+def huggins_models(
+    names,  # of covariates
+    k: int,  # occasions
+    effort=None,  # of each occasion
+) -> dict:  # name of the model -> names of its covariates, by_time, and whether effort is in it
+    "Each choice of covariates with each kind of capture."
+    kinds = {"constant": (False, False)}
+    if k <= MOST_OCCASIONS_APART:
+        kinds["by occasion"] = (True, False)
+    if effort is not None and effort_column(effort).any() and k > 2:
+        kinds["by effort"] = (False, True)
+    chosen = [c for n in range(len(names) + 1) for c in combinations(names, n)]
+    return {", ".join([kind, *c]): ([*c], *how) for c in chosen for kind, how in kinds.items()}
+
+# %% ../../../whale_nbs/49_counts.ipynb #4b7e4795
+def _fit_known(h, known, models, effort):
+    "Every Huggins model of one table of histories: name -> HugginsFit."
+    log_effort = None if effort is None else pd.DataFrame(dict(effort=effort_column(effort)))
+    found = {}
+    for name, (columns, by_time, by_effort) in models.items():
+        whales = known[columns] if columns else None
+        found[name] = huggins(h, whales, log_effort if by_effort else None, by_time)
+    return found
+
+# %% ../../../whale_nbs/49_counts.ipynb #65ba779c
+class KnownCount(NamedTuple):
+    "A count with capture by what is known of whales."
+
+    answer: pd.DataFrame  # there: estimate, error, low, high
+    models: pd.DataFrame  # rows: models, with AICc and weight
+    coefficients: pd.DataFrame  # of the best model, on the logit scale
+    said: list  # sentences: what each covariate explains
+
+# %% ../../../whale_nbs/49_counts.ipynb #c71e025d
+def _known_table(fits):
+    "Huggins models side by side; one whose error is more than half of its number has no weight."
+    about = {n: f.whales | dict(parameters=len(f.coefficients), AICc=f.aicc) for n, f in fits.items()}
+    rows = pd.DataFrame(about).T
+    told = rows.error <= rows.estimate / 2
+    rows["weight"] = akaike_weights(np.where(told, rows.AICc, np.inf))
+    return rows.sort_values(["weight", "AICc"], ascending=[False, True])
+
+# %% ../../../whale_nbs/49_counts.ipynb #39eab587
+EXPLAINS = 0.9  # weight of the models that have a covariate, from which on it is said to matter
+
+
+def _explained(table, columns):
+    "What each covariate explains, a sentence each."
+    out = []
+    for name in columns:
+        inside = [name in model.split(", ")[1:] for model in table.index]
+        weight = table.weight[inside].sum()
+        if weight < EXPLAINS:
+            out.append(f"Whether {name} makes whales easier or harder to see is open (weight {weight:.2f}).")
+        else:
+            out.append(
+                f"Whales differ by {name} in how easily they are seen (weight {weight:.2f}): the models that "
+                "know nothing of it make their number too low."
+            )
+    return out
+
+# %% ../../../whale_nbs/49_counts.ipynb #fc202b6f
+def compare_known(
+    df,  # decided photos with whale_id and a time
+    facts,  # `Facts` of animals
+    columns,  # names of covariates; none: all that the facts have
+    by="day",  # occasions
+    effort=None,  # series by occasion, of `read_effort`
+) -> KnownCount:
+    "Whales of a population that stays, with capture by what is known of each."
+    h = histories(df, by)
+    require_resightings(h)
+    known = known_animals(facts, h.index, columns)
+    hours = effort_on(effort, h)
+    fits = _fit_known(h, known, huggins_models([*known], h.shape[1], hours), hours)
+    table = _known_table(fits)
+    value, error = averaged(table.estimate.to_numpy(), table.error.to_numpy(), table.weight.to_numpy())
+    low, high = whole(value, error, len(h))
+    answer = pd.DataFrame(dict(estimate=value, error=error, low=low, high=high), ["there"])
+    require_precision(answer)
+    best = fits[table.index[0]].coefficients
+    return KnownCount(answer, table, best, _explained(table, [*known]))
+
+# %% ../../../whale_nbs/49_counts.ipynb #de03907f
+def require_stays(found: Comparison):
+    "InputError for covariates of an open population."
+    if found.gof is not None:
+        raise InputError(
+            "Covariates are for a population that stays, and this one is open: give --population closed, or "
+            "photos of one season."
+        )
+
 # %% ../../../whale_nbs/49_counts.ipynb #7b10e36c
 def _one_side(df, side, by, closed, effort):
     "The Comparison of one side, or a sentence that says why there is none."
@@ -539,6 +655,61 @@ def compare_sides(
     floor = np.minimum(left.low.loc[rows], right.low.loc[rows])
     mean["low"] = np.maximum(mean.low, floor.reindex(mean.index))
     return found | {"mean": mean}
+
+# %% ../../../whale_nbs/49_counts.ipynb #c4318c4e
+def side_histories(
+    df,  # decided photos with whale_id, viewpoint and a time
+    by="year",  # occasions
+) -> tuple:  # left, right: tables of bool with the same IDs and occasions
+    "Who was seen when from which side."
+    df = decided(df)
+    shows = {side: photos_of(df, side) for side in ("left", "right")}
+    either = shows["left"] | shows["right"]
+    h = histories(df[either], by)
+    when = occasions(df[either], by).reindex(df.index)
+    tables = []
+    for side in shows.values():
+        table = pd.crosstab(df.whale_id[side], when[side])
+        tables.append(table.reindex(index=h.index, columns=h.columns, fill_value=0) > 0)
+    return tuple(tables)
+
+# %% ../../../whale_nbs/49_counts.ipynb #29bbfbd2
+class LinkedCount(NamedTuple):
+    "A count by both sides with hidden links."
+
+    answer: pd.DataFrame  # there: estimate, error, low, high
+    models: pd.DataFrame  # rows: models; estimate, error, parameters, AICc, weight
+    said: str  # what it takes on trust
+
+
+LINKED_TRUST = (
+    "This takes the sides of a whale as seen independently of each other, and all whales as equally easy to "
+    "see; where they are not, it may be wrong and too sure of itself. The mean of the sides is the answer."
+)
+
+# %% ../../../whale_nbs/49_counts.ipynb #a9a4f081
+def _linked_models(found):
+    "Models of one population side by side."
+    rows = {}
+    for name, f in found.fits.items():
+        rows[name] = dict(estimate=f.estimate[0], error=f.error[0], parameters=f.parameters, AICc=f.score[0])
+    models = pd.DataFrame(rows).T.assign(weight=found.weights[:, 0])
+    return models.sort_values("weight", ascending=False)
+
+# %% ../../../whale_nbs/49_counts.ipynb #cf2b0880
+def compare_linked(df, by="day") -> LinkedCount:  # as for `side_histories`
+    "Whales of a population that stays by both sides, some linked; InputError where too few are."
+    left, right = (np.asarray(x) for x in side_histories(df, by))
+    linked = int((left.any(1) & right.any(1)).sum())
+    if linked < ENOUGH_RESIGHTINGS:
+        raise InputError(
+            f"No count by hidden links: both sides are known of {linked} IDs; at least {ENOUGH_RESIGHTINGS} "
+            "are needed."
+        )
+    found = two_sided_answer(two_sided_counts(left, right)[None])
+    answer = pd.DataFrame({x: getattr(found, x) for x in ("estimate", "error", "low", "high")}, ["there"])
+    require_precision(answer)
+    return LinkedCount(answer, _linked_models(found), LINKED_TRUST)
 
 # %% ../../../whale_nbs/49_counts.ipynb #41bd81c1
 CAPTURES_ASKED = ("constant", "by occasion")
