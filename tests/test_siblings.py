@@ -2,8 +2,11 @@
 import json
 import shutil
 import zipfile
+from importlib import import_module
 
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from conftest import ROOT, python
 from whaledo.runner.challenge import get_challenge
@@ -138,3 +141,30 @@ def test_a_baseline_is_trained_on_the_original_layout(sibling, ok, tmp_path, mon
     assert {p.name for p in there.iterdir()} == {"weights.safetensors", "config.json"}
     assert {p.name for p in (tmp_path/"run").iterdir()} >= {"weights.safetensors", "config.json"}
     assert not (tmp_path/"run"/"training.pt").exists()
+
+
+# none of these rebuilds a network
+UNFIT = [b"[]", b"{}", b"null", b'"x"', b"{", b"\xff", b'{"backbone": 5}', b'{"backbone": "no_such_net"}', b'{"widths": 3, "channels": "x"}']
+
+
+@pytest.mark.parametrize("name", ["pose_bowl", "cloud_cover", "mouse_behavior"])
+def test_a_model_that_cannot_be_read_is_a_sentence(name, tmp_path):
+    "Missing, damaged, another's: the same for all, though each submission has its own copy of what reads it."
+    load_model = import_module(f"whaledo.challenges.{name}_inference").load_model
+    weights, config = tmp_path/"weights.safetensors", tmp_path/"config.json"
+    for missing in (config, weights):
+        save_file({"a": torch.zeros(1)}, weights)
+        config.write_bytes(b"{}")
+        missing.unlink()
+        with pytest.raises(ValueError, match=rf"{missing.name} (is missing|does not exist); .*\.$"):
+            load_model(tmp_path)
+    save_file({"a": torch.zeros(1)}, weights)
+    for text in UNFIT:
+        config.write_bytes(text)
+        with pytest.raises(ValueError, match=r"config.json and weights.safetensors do not (make|belong|fit)") as e:
+            load_model(tmp_path)
+        assert str(e.value).startswith(f"{tmp_path}: ") and str(e.value).endswith(".") and "\n" not in str(e.value)
+    config.write_bytes(b"{}")
+    weights.write_bytes(b"torn")
+    with pytest.raises(ValueError, match="do not (make|belong|fit)"):
+        load_model(tmp_path)

@@ -143,6 +143,22 @@ def test_tifffile_has_imsave(tmp_path):
     assert (imread(tmp_path / "mask.tif") == mask).all()
 
 
+def test_what_the_benchmark_of_the_clouds_imports(tmp_path):
+    import pytorch_lightning
+    import rasterio
+    import segmentation_models_pytorch as smp
+    import torch
+    from tifffile import imwrite
+    band = np.arange(64, dtype=np.uint16).reshape(8, 8)
+    imwrite(tmp_path / "B02.tif", band)
+    with rasterio.open(tmp_path / "B02.tif") as read:
+        assert (read.read(1) == band).all()
+    unet = smp.Unet("resnet18", encoder_weights=None, in_channels=4, classes=2).eval()
+    with torch.inference_mode():
+        assert unet(torch.zeros(1, 4, 64, 64)).shape == (1, 2, 64, 64)
+    assert issubclass(pytorch_lightning.LightningModule, torch.nn.Module)
+
+
 def test_pyarrow(tmp_path):
     import pandas as pd
     table = pd.DataFrame({"query_id": ["a", "b"], "score": [.5, 1.]})

@@ -59,11 +59,12 @@ def run_uv(words: list, failed: str):
 
 # %% ../../nbs/07_environments.ipynb #e58f0256
 def install_environment(name: str, folder: Path, lists: Path = LISTS):
-    "Make the environment of a list: its Python, then the packages of its lock, by checksum."
+    "Make the environment of a list anew: its Python, then the packages of its lock, by checksum."
     version = python_version(name, lists)
     python = folder / "bin/python"
     failed = f"RUNTIME={name}: uv finds and fetches no Python {version}; install it, or take RUNTIME=current"
-    run_uv(["venv", "--allow-existing", "--python", version, folder], failed)
+    shutil.rmtree(folder, ignore_errors=True)
+    run_uv(["venv", "--python", version, folder], failed)
     failed = f"RUNTIME={name}: the packages of runtime/{name}.txt cannot be installed"
     lock = Path(lists) / f"{name}.txt"
     run_uv(["pip", "sync", "--require-hashes", "--compile-bytecode", "--python", python, lock], failed)

@@ -468,6 +468,7 @@ UNFIT = (
     ValueError,
     KeyError,
     TypeError,
+    AttributeError,
     RuntimeError,
     OSError,
     SafetensorError,
@@ -480,11 +481,11 @@ def load_model(
     "A trained network."
     folder = Path(folder)
     remedy = "`make demo CHALLENGE=mouse-behavior` writes it"
+    for name in ("config.json", "weights.safetensors"):
+        if not (folder / name).exists():
+            raise InferenceError(f"{folder / name} does not exist; {remedy}.")
     try:
         return build_model(folder)
-    except FileNotFoundError as e:
-        missing = e.filename or folder / "weights.safetensors"
-        raise InferenceError(f"{missing} does not exist; {remedy}.") from None
     except UNFIT as e:
         raise InferenceError(
             f"{folder}: config.json and weights.safetensors do not fit; {remedy}."

@@ -814,7 +814,7 @@ def packaged(
 def style_of_book() -> str:  # CSS
     "How pages for the screen look, by day and in the dark."
     style = packaged(PAGE).partition("<style>")[2].partition("</style>")[0]
-    return Environment().from_string(style).render(inks=INKS)
+    return Environment(autoescape=True).from_string(style).render(inks=INKS)
 
 # %% ../../../whale_nbs/46_catalogue_book.ipynb #07c409b4
 def write_page(book: Book, animals: list, file: Path) -> Path:
