@@ -6,14 +6,14 @@
 __all__ = ['NAMES', 'THINNED', 'SIGNALS', 'HEAVIEST', 'HUBS', 'MOST_ANIMALS', 'uncalibrated', 'with_size', 'returned_rows',
            'with_truth', 'features', 'penalised_loss', 'fit_calibration', 'calibrated', 'thinned', 'sized_scenarios',
            'bin_numbers', 'bins', 'ece', 'quality', 'draw_reliability', 'draw_frequencies', 'plot_reliability',
-           'cross_calibrated', 'open_set_scores', 'new_whale_scenarios', 'Auroc', 'whale_weights', 'auroc',
-           'of_animals', 'errors_at', 'identification_curve', 'threshold_at', 'plot_identification', 'draw_open_set',
-           'draw_errors', 'plot_new_whales', 'OpenSet', 'HalfRows', 'half_rows', 'decided_by', 'cross_decided',
-           'require_min_identities', 'write_config', 'load_for_calibration', 'compared_rows', 'pair_similarities',
-           'similarity_columns', 'fit_weights', 'precision_with', 'in_first_half', 'gain_of_fitting', 'weighed',
-           'neighbour_rows', 'fit_line', 'fit_neighbours', 'mean_precision', 'gain_of_neighbours', 'useful_neighbours',
-           'chosen_threshold', 'fitted_calibration', 'all_similarities', 'log_odds_of', 'fitted_posterior',
-           'check_share', 'calibrate', 'new_whales']
+           'cross_calibrated', 'parts_of', 'reliability_by', 'open_set_scores', 'new_whale_scenarios', 'Auroc',
+           'whale_weights', 'auroc', 'of_animals', 'errors_at', 'identification_curve', 'threshold_at',
+           'plot_identification', 'draw_open_set', 'draw_errors', 'plot_new_whales', 'OpenSet', 'HalfRows', 'half_rows',
+           'decided_by', 'cross_decided', 'require_min_identities', 'write_config', 'load_for_calibration',
+           'compared_rows', 'pair_similarities', 'similarity_columns', 'fit_weights', 'precision_with', 'in_first_half',
+           'gain_of_fitting', 'weighed', 'neighbour_rows', 'fit_line', 'fit_neighbours', 'mean_precision',
+           'gain_of_neighbours', 'useful_neighbours', 'chosen_threshold', 'fitted_calibration', 'all_similarities',
+           'log_odds_of', 'fitted_posterior', 'check_share', 'calibrate', 'new_whales']
 
 # %% ../../../whale_nbs/22_calibration.ipynb #9ecf98ac
 from collections.abc import Callable
@@ -310,6 +310,31 @@ def cross_calibrated(
     first = a.assign(p=calibrated(a, fit_calibration(b, use)), half=0)
     second = b.assign(p=calibrated(b, fit_calibration(a, use)), half=1)
     return pd.concat([first, second], ignore_index=True)
+
+# %% ../../../whale_nbs/22_calibration.ipynb #d6a66d0c
+def parts_of(
+    rows: pd.DataFrame,  # of `returned_rows`
+    df,  # labelled survey
+) -> pd.DataFrame:  # viewpoints and place, a word for each row
+    "To which parts of a ranking rows belong."
+    view = df.set_index("image_id").viewpoint
+    asked = rows.query_id.str.split("-", n=1).str[1].map(view)
+    pair = asked.astype(str) + " in " + rows.database_image_id.map(view).astype(str)
+    first = ~rows.query_id.duplicated()
+    place = np.where(first, "first rows", "rows below")
+    return pd.DataFrame(dict(viewpoints=pair, place=place), rows.index)
+
+# %% ../../../whale_nbs/22_calibration.ipynb #fa7931f7
+def reliability_by(
+    rows: pd.DataFrame,  # p, hit, whale
+    part: pd.Series,  # a word for each row
+) -> pd.DataFrame:  # by part: whales, rows, said and true (means), ece of equal mass
+    "Are probabilities right in every part?"
+    found = {}
+    for name, some in rows.groupby(part):
+        said = dict(whales=some.whale.nunique(), rows=len(some), said=some.p.mean())
+        found[name] = said | dict(true=some.hit.mean(), ece=ece(some.p, some.hit))
+    return pd.DataFrame.from_dict(found, orient="index")
 
 # %% ../../../whale_nbs/22_calibration.ipynb #7eb68895
 SIGNALS = ("top1", "margin", "probability")
