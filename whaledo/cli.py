@@ -1490,13 +1490,18 @@ def _keep_associations(found, table, picture):
 POPULATIONS = {"auto": None, "open": False, "closed": True}
 
 
+def _rows(table) -> dict:
+    "A table as JSON takes it: by row, with four digits."
+    return json.loads(table.round(4).to_json(orient="index"))
+
+
 def _told(found) -> dict:
     "A comparison of counts as JSON takes it."
     tables = {"answer": found.answer, "models": found.models.astype(float), "fit": found.gof}
     out = dict(kind=found.kind, c_hat=round(found.c_hat, 4), fails=found.warnings, unknown=found.unknowns)
     for name, table in tables.items():
         if table is not None:
-            out[name] = json.loads(table.round(4).to_json(orient="index"))
+            out[name] = _rows(table)
     return out
 
 # %% ../nbs/90_cli.ipynb #d1b17407
@@ -1513,7 +1518,7 @@ def _count_linked(how, found) -> dict:
         return {"hidden_links": str(e)}
     print("\n== both sides at once, the sum over links that nobody has seen\n")
     print(f"{one.answer.round(1).to_string()}\n\n{one.models.round(2).to_string()}\n\n{one.said}")
-    tables = {n: json.loads(t.round(4).to_json(orient="index")) for n, t in zip(one._fields, one[:2])}
+    tables = {n: _rows(t) for n, t in zip(one._fields, one[:2])}
     return {"hidden_links": tables | {"said": one.said}}
 
 # %% ../nbs/90_cli.ipynb #0d466b51
@@ -1532,7 +1537,7 @@ def _count_sides(how) -> dict:
     if mean is None or mean.empty:
         return {"sides": out}
     print(f"\n== mean of the sides, with the larger error\n\n{mean.round(1).to_string()}")
-    return {"sides": out | {"mean": json.loads(mean.round(4).to_json(orient="index"))}}
+    return {"sides": out | {"mean": _rows(mean)}}
 
 # %% ../nbs/90_cli.ipynb #c6d0248c
 MISTAKES = ("--wrong-splits", "--wrong-merges", "--swaps")
@@ -1568,7 +1573,7 @@ def _count_corrected(how, found, rates, seed) -> dict:
     print(f"\n== mistakes of identification taken out, by {table.index.name}")
     print(f"\n{table.rename_axis(None).round(2).to_string()}")
     mean = dict(zip(("wrong_splits", "wrong_merges", "swaps"), rates.mean(0).round(4).tolist()))
-    return {"corrected": json.loads(table.round(4).to_json(orient="index")), "rates": mean}
+    return {"corrected": _rows(table), "rates": mean}
 
 # %% ../nbs/90_cli.ipynb #02a6560e
 MOST_BOOTSTRAPPED = 12  # occasions; a test by simulation of more takes minutes
@@ -1607,7 +1612,7 @@ def _count_days(how, found) -> dict:
     print("\n== closed within occasions, by their days, with whales that may be away (robust design)\n")
     print(f"{one.answer.round(1).to_string()}\n\n{one.models.round(2).to_string(na_rep='')}\n\n{one.said}")
     tables = {"answer": one.answer, "models": one.models}
-    tables = {n: json.loads(t.round(4).to_json(orient="index")) for n, t in tables.items()}
+    tables = {n: _rows(t) for n, t in tables.items()}
     return {"days": tables | {"unknown": one.said}}
 
 # %% ../nbs/90_cli.ipynb #7aeefa22
@@ -1619,7 +1624,7 @@ def _count_unmarked(found, marked, unmarked) -> dict:
         return {}
     table = with_unmarked(found.answer, marked, unmarked)
     print(f"\n== with whales that have no marks\n\n{table.round(1).to_string()}")
-    return {"with_unmarked": json.loads(table.round(4).to_json(orient="index"))}
+    return {"with_unmarked": _rows(table)}
 
 # %% ../nbs/90_cli.ipynb #18c1d423
 def _facts(source, animals, df):
@@ -1659,7 +1664,7 @@ def _count_known(how, found) -> dict:
     print(f"{one.answer.round(1).to_string()}\n\n{one.models.astype(float).round(2).to_string()}\n")
     print("\n".join([one.coefficients.round(2).to_string(), "", *one.said]))
     tables = {"answer": one.answer, "models": one.models.astype(float), "coefficients": one.coefficients}
-    out = {n: json.loads(t.round(4).to_json(orient="index")) for n, t in tables.items()}
+    out = {n: _rows(t) for n, t in tables.items()}
     return {"known": out | {"said": one.said}}
 
 # %% ../nbs/90_cli.ipynb #4602c510

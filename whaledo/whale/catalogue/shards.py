@@ -4,11 +4,11 @@
 
 # %% auto #0
 __all__ = ['DONE_BY', 'ENGINES', 'is_address', 'opened_address', 'folder_photos', 'table_photos', 'catalogue_photos', 'photos_of',
-           'Job', 'Done', 'opened_once', 'local_copy', 'look_of', 'described_rows', 'shard_name', 'write_shard',
-           'embed_shard', 'stamp_of', 'first_line', 'shards_of', 'read_shard', 'left_to_do', 'gathered',
-           'embedded_here', 'client_of', 'dask_client', 'version_here', 'check_workers', 'embedded_by_dask',
-           'result_of', 'Embedding', 'in_batches', 'embedded_by', 'check_how', 'stamped', 'embed_apart', 'resolved',
-           'Imported', 'looks_in', 'take_shard', 'add_rows', 'import_vectors']
+           'Job', 'Done', 'stamp_of', 'opened_once', 'model_of', 'local_copy', 'look_of', 'described_rows',
+           'shard_name', 'write_shard', 'embed_shard', 'first_line', 'shards_of', 'read_shard', 'left_to_do',
+           'gathered', 'embedded_here', 'client_of', 'dask_client', 'version_here', 'check_workers', 'embedded_by_dask',
+           'result_of', 'Embedding', 'embedded_by', 'check_how', 'stamped', 'embed_apart', 'resolved', 'Imported',
+           'looks_in', 'take_shard', 'add_rows', 'import_vectors']
 
 # %% ../../../whale_nbs/42_shards.ipynb #08803591
 import contextlib
@@ -17,7 +17,6 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
-from concurrent.futures import Future
 from functools import lru_cache, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -51,12 +50,12 @@ from whaledo.whale.catalogue.store import (
     Catalogue,
     add_blobs,
     add_vectors,
-    embedded,
     photo_files,
     photos,
+    read_blobs,
     without_vectors,
 )
-from ..model.inference import matcher_named, matchers_of
+from ..model.inference import blocks, matcher_named, matchers_of
 
 # %% ../../../whale_nbs/42_shards.ipynb #93522337
 def is_address(
@@ -146,6 +145,20 @@ class Done(NamedTuple):
     photos: int  # that are in it
     lost: list  # files that could not be read
 
+# %% ../../../whale_nbs/42_shards.ipynb #d8eb2f1d
+def stamp_of(
+    file: str,  # path or address, perhaps with a box and a mask
+) -> str:  # '' where it is not there
+    "Changes when a file does."
+    bare, _ = split_box(file)
+    try:
+        if not is_address(bare):
+            return stamp(bare)
+        files, path = opened_address(bare)
+        return str(files.ukey(path))
+    except OSError:
+        return ""
+
 # %% ../../../whale_nbs/42_shards.ipynb #a7b91d2e
 @lru_cache(2)
 def opened_once(
@@ -154,6 +167,13 @@ def opened_once(
 ) -> OpenModel:
     "A model that a worker keeps open from batch to batch."
     return open_model(folder, "cuda" if torch.cuda.is_available() else "cpu")
+
+# %% ../../../whale_nbs/42_shards.ipynb #a1c0de42
+def model_of(
+    job: Job,
+) -> OpenModel:  # InputError when it is missing or does not fit
+    "The model of a job."
+    return opened_once(job.model, stamp_of(f"{job.model}/weights.safetensors"))
 
 # %% ../../../whale_nbs/42_shards.ipynb #4fdf0ee7
 def local_copy(
@@ -233,7 +253,7 @@ def embed_shard(
     "Embed a batch of photos and write its shard."
     if job.threads:
         torch.set_num_threads(job.threads)
-    opened = opened_once(job.model, stamp(Path(job.model) / "weights.safetensors"))
+    opened = model_of(job)
     with TemporaryDirectory() as tmp:
         local = [local_copy(file, Path(tmp)) for file in df.file]
         there = df.assign(local=local)[[bool(f) for f in local]]
@@ -243,20 +263,6 @@ def embed_shard(
         blank = opened.members[0].config.blank_background
         write_shard(rows.assign(model=opened.name, blank=blank), job.out, name)
     return Done(name, len(rows), df.file[~df.index.isin(rows.index)].tolist())
-
-# %% ../../../whale_nbs/42_shards.ipynb #d8eb2f1d
-def stamp_of(
-    file: str,  # path or address, perhaps with a box and a mask
-) -> str:  # '' where it is not there
-    "Changes when a file does."
-    bare, _ = split_box(file)
-    try:
-        if not is_address(bare):
-            return stamp(bare)
-        files, path = opened_address(bare)
-        return str(files.ukey(path))
-    except OSError:
-        return ""
 
 # %% ../../../whale_nbs/42_shards.ipynb #41fc5e34
 def first_line(error: Exception) -> str:
@@ -404,7 +410,7 @@ def embedded_by_dask(
 
 # %% ../../../whale_nbs/42_shards.ipynb #9e2cb78f
 def result_of(
-    future: Future,
+    future,  # of dask
 ) -> Done:  # InputError when its workers were lost
     "What became of a batch."
     from distributed import KilledWorker
@@ -424,14 +430,6 @@ class Embedding(NamedTuple):
     photos: int  # that were embedded now
     lost: list  # files that could not be read
     known: int  # photos that were done before
-
-# %% ../../../whale_nbs/42_shards.ipynb #42b4ee01
-def in_batches(
-    df: pd.DataFrame,
-    size: int,  # rows
-) -> list:  # of DataFrame
-    "Consecutive pieces of a table."
-    return [df.iloc[i : i + size] for i in range(0, len(df), size)]
 
 # %% ../../../whale_nbs/42_shards.ipynb #d0c93671
 def embedded_by(
@@ -481,13 +479,14 @@ def embed_apart(
 ) -> Embedding:
     "Embed photos into shards; what shards hold is not embedded again."
     check_how(engine, workers=workers, batch=batch)
-    opened = open_model(model)
+    job = Job(str(Path(model).resolve()), resolved(out), 0)
+    opened = model_of(job)
     df = stamped(photos_of(source, opened, viewpoint))
     todo = left_to_do(df, out, opened.name)
-    job = Job(str(Path(model).resolve()), resolved(out), 0)
     by_dask = engine == "dask" and len(todo)
     how = partial(embedded_by, scheduler, workers) if by_dask else embedded_here
-    return Embedding(*how(in_batches(todo, batch), job), len(df) - len(todo))
+    batches = [todo.iloc[rows] for rows in blocks(len(todo), batch)]
+    return Embedding(*how(batches, job), len(df) - len(todo))
 
 # %% ../../../whale_nbs/42_shards.ipynb #b7fe185a
 def resolved(
@@ -529,7 +528,8 @@ def take_shard(
     rows = shard.join(here, "hash")
     known = rows.photo_id.notna()
     same = (rows.viewpoint == rows.viewpoint_here) & (~rows.blank | (rows.outline == rows.outline_here))
-    new = known & same & ~rows.photo_id.isin(embedded(catalogue, model).ids)
+    has = read_blobs(catalogue, model, rows.photo_id[known].astype(int).tolist())
+    new = known & same & ~rows.photo_id.isin([*has])
     add_rows(catalogue, model, rows[new].drop_duplicates("photo_id"))
     counts = new, known & same & ~new, known & ~same, ~known
     return Imported(*(int(which.sum()) for which in counts))

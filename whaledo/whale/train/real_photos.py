@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['hold_out', 'Clocked', 'measure', 'keep', 'KeypointRanking', 'rank_by_inliers', 'keypoint_ranking', 'untouched',
-           'draw_scores', 'plot_methods']
+           'changed_models', 'described', 'draw_scores', 'plot_methods']
 
 # %% ../../../whale_nbs/35_real_photos.ipynb #eb7e8385
 import os
@@ -28,7 +28,11 @@ from ..data.scenarios import Scenario, Split, split_whales
 from ..evaluate.evaluation import evaluate
 from ..model.config import ModelConfig
 from whaledo.whale.model.inference import (
+    Features,
+    LoadedModel,
+    extract_features,
     keypoint_fn,
+    load_models,
     matcher_named,
     rank_scenario,
     save_model,
@@ -154,6 +158,25 @@ def untouched(
     start = find_start(pretrained, config.backbone)
     save_model(start_model(config, start), config, folder)
     return Path(folder)
+
+# %% ../../../whale_nbs/35_real_photos.ipynb #6c7bfff9
+def changed_models(
+    folder,  # of a run
+    changes: dict,  # of its configuration
+) -> list[LoadedModel]:
+    "The networks of a run, ranking otherwise."
+    return [LoadedModel(net, c.replace(**changes)) for net, c in load_models(folder)]
+
+# %% ../../../whale_nbs/35_real_photos.ipynb #c12d01a5
+def described(
+    df,  # survey of the exam
+    models: list[LoadedModel],
+) -> Features:
+    "All that is kept of the photos, keypoints included."
+    found = extract_features(df.set_index("image_id"), models, workers=0)
+    for image_id in df.image_id if found.local_fn else []:
+        found.local_fn(image_id)
+    return found
 
 # %% ../../../whale_nbs/35_real_photos.ipynb #6c21e6f8
 def draw_scores(
